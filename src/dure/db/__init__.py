@@ -1,0 +1,1 @@
+"""PostgreSQL: pool, transactions, statements, migrations and the embedded server."""

@@ -1,0 +1,2 @@
+-- Takes from PUBLIC what new functions gave it.
+SELECT dure.seal()

@@ -1,0 +1,1 @@
+"""Jobs: asking for them, claiming, running, ending them."""

@@ -1,0 +1,227 @@
+"""A tenant sees and touches what is its own, whatever it asks for; the engine's tables it does not see at all."""
+
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+import servers
+from sqlside import refused
+
+A, B = "tenant-a", "tenant-b"
+
+
+@pytest.fixture
+def app(url):
+    """A session of tenant A as the application's role."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("select set_config('dure.tenant_id', %s, false)", [A])
+        connection.execute("set role dure_app")
+        yield connection
+
+
+@pytest.fixture
+def both(side):
+    """Something of each tenant in every table that has tenants; answers a job of each."""
+    jobs = {}
+    for tenant in (A, B):
+        failed, jobs[tenant] = side.enqueue(tenant=tenant), side.enqueue(tenant=tenant, unique_key="k")
+        side.db.execute(
+            "insert into dure.job_log (job_id, tenant_id, attempt, level, message) "
+            "values (%s, %s, 1, 'info', 'secret')",
+            [failed, tenant],
+        )
+        side.db.execute("insert into dure.progress (job_id, tenant_id, done) values (%s, %s, 1)", [failed, tenant])
+        side.db.execute("insert into dure.event (tenant_id, actor, verb, subject) values (%s, 'x', 'y', 'z')", [tenant])
+        side.db.execute(
+            "insert into dure.api_key (tenant_id, name, digest, scope) values (%s, 'n', %s, 'viewer')",
+            [tenant, tenant.encode()],
+        )
+        side.db.execute(
+            "insert into dure.idempotency (tenant_id, key, route, digest) values (%s, 'k', 'POST /v1/jobs', '')",
+            [tenant],
+        )
+        side.db.execute("insert into dure.limit (tenant_id, concurrency_max) values (%s, 100)", [tenant])
+        side.fail(*[job for job in side.claim(side.worker()) if job.id == failed])
+    # The ones that were claimed only by the way wait again.
+    side.db.execute("update dure.job set state = 'pending', claim_id = null where state = 'processing'")
+    side.db.execute("select dure.place(array_agg(id)) from dure.job where state = 'pending'")
+    return jobs
+
+
+def tables(side, *, with_tenant):
+    return [
+        row[0]
+        for row in side.rows(
+            "select relname::text from pg_class c where relnamespace = 'dure'::regnamespace and relkind in ('r', 'p') "
+            "and exists (select from pg_attribute where attrelid = c.oid and attname = 'tenant_id') = %s order by 1",
+            [with_tenant],
+        )
+    ]
+
+
+def readable(connection, table, tenant=None):
+    """The rows of a table that this session can read, of one tenant or all; None when it may not even ask."""
+    try:
+        where, values = ("where tenant_id = %s", [tenant]) if tenant else ("", [])
+        return connection.execute(f"select count(*) from dure.{table} {where}", values).fetchone()[0]
+    except psycopg.errors.InsufficientPrivilege:
+        return None
+
+
+def test_every_table_with_tenants_was_filled(side, both):
+    for table in tables(side, with_tenant=True):
+        found = {row[0] for row in side.rows(f"select distinct tenant_id from dure.{table} where tenant_id <> ''")}
+        assert found == {A, B}, table
+
+
+def test_a_tenant_reads_its_own_rows_and_no_others(side, app, both):
+    seen = {table: (readable(app, table, A), readable(app, table, B)) for table in tables(side, with_tenant=True)}
+    assert all(not other for _, other in seen.values()), seen
+    own = {table for table, (mine, _) in seen.items() if mine}
+    assert own >= {"job", "attempt", "trouble", "job_log", "progress", "lane", "event", "idempotency"}
+    assert app.execute("select distinct tenant_id from job_executions").fetchall() == [(A,)]
+
+
+def test_without_a_tenant_there_are_no_rows(url, side, both):
+    with psycopg.connect(url, autocommit=True) as nobody:
+        nobody.execute("set role dure_app")
+        for setting in ("", "reset"):
+            if setting == "":
+                nobody.execute("select set_config('dure.tenant_id', '', false)")
+            for table in tables(side, with_tenant=True):
+                assert not readable(nobody, table), table
+            assert nobody.execute("select count(*) from job_executions").fetchone() == (0,)
+        with refused("refused", "tenant_id"):
+            nobody.execute("select dure.enqueue('t.h', tenant_id => %s)", [A])
+        with refused("missing", "tenant_id"):
+            nobody.execute("select dure.enqueue('t.h')")
+        with refused("not_found"):
+            nobody.execute("select dure.cancel(%s)", [both[A]])
+
+
+def test_the_tables_of_the_engine_are_not_there_for_a_tenant(side, app, both):
+    open_to_all = {"handler", "queue", "worker", "migration", "clock"}
+    for table in tables(side, with_tenant=False):
+        if table not in open_to_all:
+            assert readable(app, table) is None, table
+
+
+def test_nothing_can_be_written_past_the_functions(side, app, both):
+    for table in (*tables(side, with_tenant=True), *tables(side, with_tenant=False)):
+        if table == "idempotency":
+            continue
+        for statement in (f"delete from dure.{table}", f"insert into dure.{table} default values"):
+            with pytest.raises((psycopg.errors.InsufficientPrivilege, psycopg.errors.NotNullViolation)) as caught:
+                app.execute(statement)
+            assert isinstance(caught.value, psycopg.errors.InsufficientPrivilege), statement
+
+
+def test_nothing_can_be_done_to_another_tenants_jobs(side, app, both):
+    mine, theirs = both[A], both[B]
+    for call in ("dure.cancel(%s)", "dure.retry(%s)", "dure.why(%s)"):
+        with refused("not_found"):
+            app.execute(f"select {call}", [theirs])
+    with refused("not_found"):
+        app.execute("select dure.depend(%s, %s::uuid[])", [theirs, [mine]])
+    with refused("not_found"):
+        app.execute("select dure.depend(%s, %s::uuid[])", [mine, [theirs]])
+    for option in ("depends_on => array[%s]::uuid[]", "parent_id => %s"):
+        with refused("not_found"):
+            app.execute(f"select dure.enqueue('t.h', {option})", [theirs])
+    with refused("refused", "tenant_id"):
+        app.execute("select dure.enqueue('t.h', tenant_id => %s)", [B])
+    assert side.state(theirs) == "pending"
+    assert side.one("select count(*) from dure.job where tenant_id = %s", [B]) == 2
+
+
+def test_what_is_its_own_can_be_cancelled_tried_again_and_made_to_wait(side, app, both):
+    mine = str(both[A])
+    other = app.execute("select dure.enqueue('t.h')").fetchone()[0]
+    app.execute("select dure.depend(%s, %s::uuid[])", [mine, [other]])
+    assert app.execute("select dure.cancel(%s)", [other]).fetchone() == ("cancelled",)
+    assert app.execute("select status from job_executions where id = %s", [mine]).fetchone() == ("cancelled",)
+    assert app.execute("select dure.retry(%s)", [mine]).fetchone() == ("pending",)
+
+
+def test_functions_of_the_engine_are_not_for_tenants(side, app):
+    allowed = {
+        row[0]
+        for row in side.rows(
+            "select proname::text from pg_proc where pronamespace = 'dure'::regnamespace "
+            "and has_function_privilege('dure_app', oid, 'execute') and prosecdef and prorettype <> 'trigger'::regtype"
+        )
+    }
+    for call in ("sweep()", "bury(array[1::bigint])", "settle('[]')", "after_end('{}')", "promote()", "wake()"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            app.execute(f"select dure.{call}")
+    assert allowed >= {"enqueue_batch", "cancel", "retry", "depend"}
+    assert not allowed & {
+        "sweep",
+        "bury",
+        "settle",
+        "after_end",
+        "prune",
+        "promote",
+        "claim_limited",
+        "mark_started",
+        "wake",
+    }
+
+
+def test_no_function_is_for_everyone(url, admin):
+    with psycopg.connect(url, autocommit=True) as owner:
+        loose = owner.execute(
+            "select oid::regprocedure::text from pg_proc where pronamespace = 'dure'::regnamespace "
+            "and has_function_privilege('pg_monitor', oid, 'execute')"
+        ).fetchall()
+    assert loose == []
+
+
+def test_functions_that_act_as_the_owner_cannot_be_led_astray(url):
+    # pg_temp last: left out it comes first, and whoever may make a temporary type would run code as the owner.
+    with psycopg.connect(url, autocommit=True) as owner:
+        rows = owner.execute(
+            "select oid::regprocedure::text, proconfig from pg_proc "
+            "where pronamespace = 'dure'::regnamespace and prosecdef"
+        ).fetchall()
+    assert len(rows) > 10
+    assert [name for name, config in rows if "search_path=pg_catalog, pg_temp" not in (config or [])] == []
+
+
+def test_a_temporary_type_does_not_get_into_them(url, side, app):
+    app.execute("create temp table stolen (who text)")
+    app.execute(
+        "create function pg_temp.spy(text) returns boolean language sql as "
+        "'insert into stolen select current_user; select true'"
+    )
+    app.execute("create domain pg_temp.uuid as text check (pg_temp.spy(value))")
+    app.execute("create domain pg_temp.jsonpath as text check (pg_temp.spy(value))")
+    job = app.execute("select dure.enqueue_batch('t.h', '[{}]', null, '{\"run_at\": \"2030-01-01\"}')").fetchone()
+    assert job is not None
+    assert app.execute("select count(*) from stolen").fetchone() == (0,)
+
+
+@pytest.fixture
+def login(admin, url):
+    """A role that may log in, and is a member of the application's role and of nothing else."""
+    name = f"web_{uuid4().hex[:8]}"
+    admin.execute(f"create role {name} login in role dure_app")
+    yield servers.with_user(url, name)
+    admin.execute(f"drop role {name}")
+
+
+def test_a_login_of_the_application_needs_no_set_role(side, both, login):
+    with psycopg.connect(login, autocommit=True) as web:
+        assert web.execute("select count(*) from job_executions").fetchone() == (0,)
+        with refused("refused", "tenant_id"):
+            web.execute("insert into job_executions (tenant_id, intent_key) values (%s, 't.h')", [A])
+        web.execute("select set_config('dure.tenant_id', %s, false)", [A])
+        [(job,)] = web.execute("insert into job_executions (intent_key) values ('t.h') returning id").fetchall()
+        assert web.execute("select status from job_executions where id = %s", [job]).fetchone() == ("pending",)
+        assert web.execute("select count(*) from dure.job where tenant_id = %s", [B]).fetchone() == (0,)
+        assert web.execute("select dure.cancel(%s)", [job]).fetchone() == ("cancelled",)
+        with refused("not_found"):
+            web.execute("select dure.cancel(%s)", [both[B]])
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            web.execute("set role dure_system")

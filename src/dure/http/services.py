@@ -1,0 +1,48 @@
+"""All that a request may reach: made once by whoever wires the process, handed to `create_app`."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from dure.db.pool import Database
+from dure.metrics import Registry
+from dure.queue.admin import Handlers, Queues, Workers
+from dure.queue.client import Client
+from dure.queue.idempotency import Idempotency
+from dure.queue.jobs import Jobs
+from dure.queue.keys import Keys
+from dure.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services of one process. Example: `create_app(Services.of(settings, database, metrics))`."""
+
+    settings: Settings
+    database: Database
+    jobs: Jobs
+    queues: Queues
+    handlers: Handlers
+    workers: Workers
+    keys: Keys
+    idempotency: Idempotency
+    metrics: Registry
+    host: str
+    """The address that the server is bound to: beyond loopback, nothing goes without a key."""
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set before the server stops, so that open streams end."""
+
+    @classmethod
+    def of(cls, settings: Settings, database: Database, metrics: Registry, *, host: str | None = None) -> "Services":
+        """Make all services over one database."""
+        return cls(
+            settings=settings,
+            database=database,
+            jobs=Jobs(database, Client(database, settings)),
+            queues=Queues(database),
+            handlers=Handlers(database),
+            workers=Workers(database),
+            keys=Keys(database),
+            idempotency=Idempotency(database),
+            metrics=metrics,
+            host=host or settings.host,
+        )

@@ -1,0 +1,233 @@
+import pytest
+
+from dure.http.auth import is_loopback
+from engine import ECHO, Engine
+from web import Web, problem
+
+SCOPES = ("viewer", "operator", "approver", "admin", "agent")
+READERS = {"viewer", "operator", "approver", "admin"}
+OPERATORS = READERS - {"viewer"}
+MISSING = "00000000-0000-7000-8000-000000000000"
+
+# What each scope may do with a key of no tenant, and whether a tenant's key may do it too.
+ROUTES = [
+    ("GET", "/", READERS, True),
+    ("GET", "/metrics", READERS, False),
+    ("GET", "/openapi.json", {*SCOPES}, True),
+    ("POST", "/v1/jobs", {*OPERATORS, "agent"}, True),
+    ("POST", "/v1/jobs/bulk", {*OPERATORS, "agent"}, True),
+    ("GET", "/v1/jobs", {*SCOPES}, True),
+    ("GET", "/v1/jobs/{job_id}", {*SCOPES}, True),
+    ("POST", "/v1/jobs/{job_id}/cancel", OPERATORS, True),
+    ("POST", "/v1/jobs/{job_id}/retry", OPERATORS, True),
+    ("GET", "/v1/jobs/{job_id}/logs", {*SCOPES}, True),
+    ("GET", "/v1/jobs/{job_id}/attempts", {*SCOPES}, True),
+    ("GET", "/v1/jobs/{job_id}/events", {*SCOPES}, True),
+    ("GET", "/v1/handlers", {*SCOPES}, True),
+    ("GET", "/v1/handlers/{handler}", {*SCOPES}, True),
+    ("POST", "/v1/handlers/{handler}/pause", OPERATORS, False),
+    ("POST", "/v1/handlers/{handler}/resume", OPERATORS, False),
+    ("GET", "/v1/queues", {*SCOPES}, True),
+    ("POST", "/v1/queues/{queue}/pause", OPERATORS, False),
+    ("POST", "/v1/queues/{queue}/resume", OPERATORS, False),
+    ("GET", "/v1/workers", READERS, False),
+    ("GET", "/v1/keys", {"admin"}, True),
+    ("POST", "/v1/keys", {"admin"}, True),
+    ("DELETE", "/v1/keys/{id}", {"admin"}, True),
+]
+OPEN = {("GET", "/healthz"), ("GET", "/readyz")}
+
+
+@pytest.fixture
+async def web(database):
+    engine = Engine(database)
+    await engine.declare()
+    return Web(engine)
+
+
+def path_of(route):
+    return route.format(job_id=MISSING, handler="nowhere", queue="nowhere", id=MISSING)
+
+
+def test_the_matrix_names_every_route(web):
+    documented = {(method.upper(), path) for path, methods in web.app.openapi()["paths"].items() for method in methods}
+    assert {(method, path) for method, path, _, _ in ROUTES} | OPEN == documented | {("GET", "/openapi.json")}
+
+
+async def test_every_scope_may_do_what_it_may_and_nothing_else(web):
+    keys = {(scope, tenant): await web.key(scope, tenant) for scope in SCOPES for tenant in (None, "acme")}
+    for (scope, tenant), key in keys.items():
+        async with web.client(key) as http:
+            for method, route, allowed, for_tenants in ROUTES:
+                answer = await http.request(method, path_of(route))
+                if scope in allowed and (tenant is None or for_tenants):
+                    assert answer.status_code not in (401, 403), (scope, tenant, method, route, answer.text)
+                elif answer.status_code != 422:  # a body is read before a scope is looked at
+                    problem(answer, 403, "refused")
+
+
+async def test_nothing_is_open_once_a_key_exists(web):
+    key = await web.key("viewer")
+    wrong = [None, "nonsense", "dure_" + "x" * 43, key[:-1]]
+    for secret in wrong:
+        async with web.client(secret) as http:
+            for method, route, _, _ in [*ROUTES, ("GET", "/nowhere", {}, True), ("PUT", "/v1/jobs", {}, True)]:
+                answer = await http.request(method, path_of(route))
+                problem(answer, 401, "unauthorized")
+                assert answer.headers["www-authenticate"].startswith("Bearer")
+            for method, path in OPEN:
+                assert (await http.request(method, path)).status_code == 200
+    async with web.client() as http:
+        for header in ("Basic " + key, "Bearer", "Bearer ", key, "Bearer \x80"):
+            problem(
+                await http.get("/v1/jobs", headers={"Authorization": header.encode("latin-1")}), 401, "unauthorized"
+            )
+        assert (await http.get("/v1/jobs", headers={"authorization": "bearer " + key})).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "::", "example.org"])
+async def test_beyond_loopback_nothing_goes_without_a_key(web, host):
+    async with Web(web.engine, host=host).client() as http:
+        problem(await http.get("/v1/jobs"), 401, "unauthorized")
+        assert (await http.get("/healthz")).status_code == 200
+
+
+async def test_on_loopback_without_keys_all_is_allowed_until_the_first(web):
+    async with web.client() as http:
+        made = await http.post("/v1/jobs", json={"handler": ECHO, "tenant_id": "acme"})
+        assert made.status_code == 201
+        key = (await http.post("/v1/keys", json={"name": "first", "scope": "admin"})).json()
+        problem(await http.get("/v1/jobs"), 401, "unauthorized")
+    async with web.client(key["secret"]) as http:
+        assert (await http.get("/v1/jobs")).status_code == 200
+        assert (await http.delete(f"/v1/keys/{key['id']}")).json()["revoked_at"]
+        problem(await http.get("/v1/jobs"), 401, "unauthorized")
+    async with web.client() as http:
+        problem(await http.get("/v1/jobs"), 401, "unauthorized")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Forwarded-For": "127.0.0.1"},
+        {"Forwarded": "for=127.0.0.1"},
+        {"X-Real-IP": "127.0.0.1"},
+        {"Via": "1.1 proxy"},
+    ],
+)
+async def test_behind_a_proxy_a_client_is_not_taken_for_a_local_one(web, headers):
+    async with web.client(**headers) as http:
+        problem(await http.get("/v1/jobs"), 401, "unauthorized")
+
+
+async def test_other_machines_are_refused(web):
+    for address in ("10.0.0.1", "::ffff:10.0.0.1", "example"):
+        async with web.client(address=address) as http:
+            problem(await http.get("/v1/jobs"), 401, "unauthorized")
+    for address in ("127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"):
+        async with web.client(address=address) as http:
+            assert (await http.get("/v1/jobs")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example", "[::2]:80"]
+)
+async def test_a_foreign_name_for_this_machine_is_refused(web, host):
+    async with web.client() as http:
+        problem(await http.get("/v1/jobs", headers={"Host": host}), 403, "refused")
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:8000", "127.0.0.1:9", "[::1]:8000", "LOCALHOST:1", "127.8.8.8"]
+)
+async def test_names_of_this_machine_are_fine(web, host):
+    async with web.client() as http:
+        assert (await http.get("/v1/jobs", headers={"Host": host})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost:3000"},
+        {"Origin": "http://localhost:8000.evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+async def test_a_foreign_page_cannot_change_anything(web, headers):
+    async with web.client() as http:
+        answer = await http.post("/v1/jobs", json={"handler": ECHO, "tenant_id": "acme"}, headers=headers)
+        problem(answer, 403, "refused")
+        assert (await http.get("/v1/jobs")).json()["items"] == []
+
+
+async def test_our_own_page_can(web):
+    async with web.client() as http:
+        for headers in (
+            {"Origin": "http://localhost:8000", "Sec-Fetch-Site": "same-origin"},
+            {"Sec-Fetch-Site": "none"},
+        ):
+            answer = await http.post("/v1/jobs", json={"handler": ECHO, "tenant_id": "acme"}, headers=headers)
+            assert answer.status_code == 201
+
+
+async def test_a_tenants_key_is_for_that_tenant(web):
+    key, job = await web.key("admin", "acme"), {"handler": ECHO}
+    theirs = await web.engine.enqueue("other")
+    async with web.client(key) as http:
+        made = (await http.post("/v1/jobs", json=job)).json()
+        assert made["tenant_id"] == "acme"
+        assert (await http.post("/v1/jobs", json={**job, "tenant_id": "acme"})).status_code == 201
+        for answer in (
+            await http.post("/v1/jobs", json={**job, "tenant_id": "other"}),
+            await http.post("/v1/jobs", json=job, headers={"Dure-Tenant": "other"}),
+            await http.post("/v1/jobs/bulk", json={"jobs": [job], "tenant_id": "other"}),
+            await http.get("/v1/jobs?tenant_id=other"),
+            await http.get(f"/v1/jobs/{theirs}", headers={"Dure-Tenant": "other"}),
+            await http.post("/v1/keys", json={"name": "k", "scope": "viewer", "tenant_id": "other"}),
+            await http.get("/v1/queues?tenant_id=other"),
+        ):
+            problem(answer, 403, "refused")
+        for route in ("", "/logs", "/attempts", "/events"):
+            there, nowhere = await http.get(f"/v1/jobs/{theirs}{route}"), await http.get(f"/v1/jobs/{MISSING}{route}")
+            problem(there, 404, "not_found")
+            assert there.json()["detail"].replace(theirs, "") == nowhere.json()["detail"].replace(MISSING, "")
+        for verb in ("cancel", "retry"):
+            problem(await http.post(f"/v1/jobs/{theirs}/{verb}"), 404, "not_found")
+        refused = await http.post("/v1/jobs", json={**job, "parent_id": theirs})
+        assert problem(refused, 404, "not_found") == {}
+        assert {item["tenant_id"] for item in (await http.get("/v1/jobs")).json()["items"]} == {"acme"}
+        assert (await http.get("/v1/queues")).json()["items"][0]["counts"] == {"ready": 2}
+        own = (await http.post("/v1/keys", json={"name": "k", "scope": "viewer"})).json()
+        assert own["tenant_id"] == "acme"
+        assert {item["tenant_id"] for item in (await http.get("/v1/keys")).json()["items"]} == {"acme"}
+    _, other = await web.services.keys.create("other", "o", "viewer")
+    async with web.client(key) as http:
+        problem(await http.delete(f"/v1/keys/{other.id}"), 404, "not_found")
+
+
+async def test_a_system_key_names_the_tenant_in_one_of_three_ways(web):
+    key, job = await web.key("operator"), {"handler": ECHO}
+    async with web.client(key) as http:
+        for answer in (
+            await http.post("/v1/jobs", json={**job, "tenant_id": "acme"}),
+            await http.post("/v1/jobs", json=job, headers={"Dure-Tenant": "acme"}),
+            await http.post("/v1/jobs?tenant_id=acme", json=job),
+        ):
+            assert (answer.status_code, answer.json()["tenant_id"]) == (201, "acme")
+        assert problem(await http.post("/v1/jobs", json=job), 422, "invalid") == {"tenant_id": "missing"}
+        assert problem(await http.get("/v1/jobs?tenant_id=a/b"), 422, "invalid") == {"tenant_id": "wrong_format"}
+        await web.engine.enqueue("other")
+        assert len((await http.get("/v1/jobs")).json()["items"]) == 4
+        assert len((await http.get("/v1/jobs?tenant_id=acme")).json()["items"]) == 3
+
+
+@pytest.mark.parametrize(("host", "is_local"), [
+    ("localhost", True), ("LocalHost.", True), ("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("[::1]", True),
+    ("::ffff:127.0.0.1", True), ("0.0.0.0", False), ("::", False),
+    ("localhost.example", False), ("", False), ("10.0.0.1", False),
+])  # fmt: skip
+def test_is_loopback(host, is_local):
+    assert is_loopback(host) is is_local

@@ -1,0 +1,1 @@
+"""Starting, stopping and wiring: the one place that knows all parts."""

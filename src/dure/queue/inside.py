@@ -13,10 +13,9 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from dure.errors import SQLSTATE, DependencyCycle, DureError, Invalid, from_database, from_detail
-from dure.queue.client import Batch, batches, read_answer
+from dure.queue.client import ENQUEUE, Batch, batches, read_answer
 from dure.queue.model import Enqueued, NewJob
 
-FORMAT = "select ids::text, created from dure.enqueue_batch(%s, %s::text::jsonb, %s, %s::text::jsonb, %s::text[])"
 DOLLAR = "select ids::text, created from dure.enqueue_batch($1, $2::text::jsonb, $3, $4::text::jsonb, $5::text[])"
 NAMED = (
     "select ids::text, created from dure.enqueue_batch(:handler, cast(cast(:params as text) as jsonb), :tenant_id,"
@@ -72,7 +71,7 @@ def _ask(connection: Any, batch: Batch, tenant_id: str) -> Sequence[Any]:
         return row
     # psycopg's connection, Django's connection wrapper and every other DB-API connection have cursors.
     with connection.cursor(**_tuples(connection)) as cursor:
-        cursor.execute(FORMAT, _values(batch, tenant_id))
+        cursor.execute(ENQUEUE, _values(batch, tenant_id))
         row = cursor.fetchone()
         return row
 
@@ -88,7 +87,7 @@ async def _ask_async(connection: Any, batch: Batch, tenant_id: str) -> Sequence[
             row = (await connection.execute(text(NAMED), _named(batch, tenant_id))).one()
         case _:
             async with connection.cursor(**_tuples(connection)) as cursor:
-                await cursor.execute(FORMAT, _values(batch, tenant_id))
+                await cursor.execute(ENQUEUE, _values(batch, tenant_id))
                 row = await cursor.fetchone()
     return row
 

@@ -190,7 +190,7 @@ class Clock:
 
 
 def _held(row: tuple[Any, ...]) -> Held:
-    return Held(row[0], row[1], row[2], row[4], row[5], row[12], row[13], row[14] if len(row) > 14 else row[0])
+    return Held(row[0], row[1], row[2], row[4], row[5], row[11], row[12], row[13])
 
 
 @contextmanager

@@ -112,6 +112,13 @@ def test_two_processes_share_a_server_and_the_last_one_stops_it(home: Path) -> N
         assert ask(lease.url, "SELECT answer FROM kept") == 42
 
 
+def test_a_table_made_without_a_schema_is_not_among_dures_own(home: Path) -> None:
+    with embedded.acquire(home) as lease, psycopg.connect(lease.url) as connection:
+        connection.execute("create schema dure")
+        connection.execute("create table mine (id int)")
+        assert connection.execute("select schemaname from pg_tables where tablename = 'mine'").fetchone() == ("public",)
+
+
 def test_coming_and_going_at_the_same_time(home: Path) -> None:
     crowd = [subprocess.Popen([sys.executable, "-c", COME_AND_GO, str(home)]) for _ in range(4)]
     assert [process.wait() for process in crowd] == [0, 0, 0, 0]

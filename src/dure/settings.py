@@ -4,7 +4,11 @@ A limit on everything, and a unit in every name. A `.env` file is not read: whoe
 holds.
 """
 
+import base64
+import binascii
+import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,7 +16,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -25,6 +29,19 @@ DIALECTS = ("postgres://", "postgresql+psycopg://", "postgresql+psycopg2://", "p
 """Spellings of `postgresql://` that other programs write; libpq knows only the first."""
 
 Names = Annotated[tuple[str, ...], NoDecode]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
+NoticeEvent = Literal["waiting", "applied", "partial", "failed", "refused", "rejected", "cancelled", "expired", "empty"]
+NOTICE_EVENTS: tuple[NoticeEvent, ...] = ("waiting", "applied", "partial", "failed", "refused")
+NOTICE_TARGETS_MAX = 20
+NOTICE_SECRETS_MAX = 5
+WHSEC = "whsec_"
+SECRET_BYTES_MIN, SECRET_BYTES_MAX = 24, 64
+"""What Standard Webhooks asks of a secret."""
+
+_TARGET = re.compile(r"(?P<name>[a-z0-9][a-z0-9_-]{0,62})=(?P<url>[A-Za-z][A-Za-z0-9+.-]{0,30}://\S{1,4000})")
+# A comma is part of a URL unless the next target begins behind it.
+_BETWEEN_TARGETS = re.compile(r"\s*,\s*(?=[a-z0-9][a-z0-9_-]{0,62}=[A-Za-z][A-Za-z0-9+.-]{0,30}://|$)")
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?")
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -75,6 +92,16 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "text"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    notice_targets: Secrets = Field(default=(), repr=False)
+    """Who is told of runs, each `name=url`: a webhook, or a URL of Apprise."""
+    notice_secrets: Secrets = Field(default=(), repr=False, validate_default=True)
+    """What webhooks are signed with; several while one replaces another."""
+    notice_events: Annotated[tuple[NoticeEvent, ...], NoDecode] = Field(default_factory=lambda: NOTICE_EVENTS)
+    notice_allow: Names = ()
+    """Internal receivers of notices that are meant to be reached: networks and host names."""
+    public_url: str | None = None
+    """Where people reach the server, for the links in notices."""
+
     pool_max: int = Field(default=10, ge=1, le=1_000)
     pooler: bool = False
     """Whether a transaction pooler stands before the database: no LISTEN, no state of a session."""
@@ -100,7 +127,45 @@ class Settings(BaseSettings):
     def _check_url(cls, url: str | None) -> str | None:
         return None if url is None else normalise_url(url)
 
-    @field_validator("queues", "imports", mode="before")
+    @field_validator("notice_targets", mode="before")
+    @classmethod
+    def _split_targets(cls, given: Any) -> Any:
+        parts = _BETWEEN_TARGETS.split(given.strip()) if isinstance(given, str) else given
+        targets = [part for part in map(_plain, parts) if part]
+        names = [match["name"] for part in targets if (match := _TARGET.fullmatch(part))]
+        if len(names) < len(targets):
+            raise _wrong("ops=https://hooks.example.com/dure")
+        if len(set(names)) < len(names):
+            raise PydanticCustomError("duplicate", "a name is there twice")
+        return _at_most(targets, NOTICE_TARGETS_MAX)
+
+    @field_validator("notice_secrets", mode="before")
+    @classmethod
+    def _check_secrets(cls, given: Any, info: ValidationInfo) -> Any:
+        parts = re.split(r"[\s,]+", given) if isinstance(given, str) else given
+        secrets = [part for part in map(_plain, parts) if part]
+        if not all(map(_is_secret, secrets)):
+            raise _wrong("whsec_…")
+        targets = [target.get_secret_value() for target in info.data.get("notice_targets", ())]
+        if not secrets and any(re.search(r"^[^=]+=https?://", target, re.IGNORECASE) for target in targets):
+            raise PydanticCustomError("secret_missing", "a webhook is signed, so a secret is needed")
+        return _at_most(secrets, NOTICE_SECRETS_MAX)
+
+    @field_validator("notice_allow")
+    @classmethod
+    def _check_allow(cls, allowed: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(map(_is_network_or_host, allowed)):
+            raise _wrong("10.1.0.0/16, hooks.internal")
+        return allowed
+
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, url: str | None) -> str | None:
+        if url is not None and not re.fullmatch(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?", url):
+            raise _wrong("https://dure.example.com")
+        return None if url is None else url.rstrip("/")
+
+    @field_validator("queues", "imports", "notice_events", "notice_allow", mode="before")
     @classmethod
     def _split_names(cls, names: Any) -> Any:
         """`a, b` is how a list is written in an environment variable."""
@@ -184,6 +249,37 @@ def _url_from(environment: Mapping[str, str]) -> str | None:
     return f"postgresql://{user}{secret}@{where}:{port}/{name}"
 
 
+def _plain(given: str | SecretStr) -> str:
+    return (given.get_secret_value() if isinstance(given, SecretStr) else str(given)).strip()
+
+
+def _wrong(expected: str) -> PydanticCustomError:
+    return PydanticCustomError("wrong_format", "not of the form that is expected", {"expected": expected})
+
+
+def _at_most(values: list[str], most: int) -> tuple[SecretStr, ...]:
+    if len(values) > most:
+        raise PydanticCustomError("too_many", "too many", {"count": len(values), "max": most})
+    return tuple(map(SecretStr, values))
+
+
+def _is_secret(text: str) -> bool:
+    try:
+        key = base64.b64decode(text.removeprefix(WHSEC), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return text.startswith(WHSEC) and SECRET_BYTES_MIN <= len(key) <= SECRET_BYTES_MAX
+
+
+def _is_network_or_host(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        # Digits and dots, or with a slash, are an address that is written wrongly, not a name.
+        return bool(_HOST.fullmatch(text)) and not re.fullmatch(r"[0-9.]+", text)
+    return True
+
+
 def _language(value: str) -> Literal["en", "ko"]:
     return "ko" if value.lower().startswith("ko") else "en"
 
@@ -198,8 +294,13 @@ def _invalid(detail: ErrorDetails) -> Invalid:
         return Invalid(field=variable, reason="out_of_range", min=low, max=high)
     if kind == "literal_error":
         return Invalid(field=variable, reason="not_one_of", expected=detail["ctx"]["expected"])
-    if kind == "not_url":
-        return Invalid(field=variable, reason="not_url")
+    match kind:
+        case "not_url" | "duplicate":
+            return Invalid(field=variable, reason=kind)
+        case "wrong_format" | "too_many":
+            return Invalid(field=variable, reason=kind, **detail["ctx"])
+        case "secret_missing":
+            return Invalid(field=variable, reason="missing")
     expected = getattr(Settings.model_fields[name].annotation, "__name__", "str")
     return Invalid(field=variable, reason="wrong_type", expected=expected)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, ClassVar
 
-from common import Peer, Worker, main, numbers
+from common import Peer, UnsupportedError, Worker, main, numbers
 
 from dure import Registry, handler
 from dure.db.migrate import migrate
@@ -54,6 +54,12 @@ class RawPeer(Peer):
         self.database = Database(self.options)
         await self.database.start()
 
+    async def enqueue_one(self, n: int) -> None:
+        raise UnsupportedError
+
+    async def send(self, payload: dict[str, Any]) -> None:
+        raise UnsupportedError
+
     async def enqueue_bulk(self, n: int) -> None:
         client = Client(self.database, self.options)
         for part in numbers(n, CHUNK):
@@ -84,7 +90,7 @@ class RawPeer(Peer):
             for _ in rows:
                 worker.mark()
             last = rows[-1]
-            claim.update(walk=False, lanes=[last[12]], ranks=[last[13]], ids=[last[14]])
+            claim.update(walk=False, lanes=[last[11]], ranks=[last[12]], ids=[last[13]])
             writing = asyncio.create_task(ends.run(FINISH, _ended(rows)))
 
 

@@ -25,6 +25,8 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
         "max_wal_size": "2GB",
         "random_page_cost": "1.1",
         "jit": "off",
+        # The owner and the schema share a name, and "$user" would put everybody's tables among Dure's own.
+        "search_path": "public",
         "timezone": "UTC",
         "log_timezone": "UTC",
         "logging_collector": "on",

@@ -56,7 +56,9 @@ class Claimer:
         self.can_listen: Callable[[], bool] = lambda: False
         self._listening = False
         self.idle = False
-        """Whether the last look, everywhere, found nothing."""
+        """Whether a look that began after all that could have brought work found nothing."""
+        self.claimed = 0
+        """Jobs claimed since this was made."""
         self._tenant = ""
         self._jobs_per_bundle = 1.0
         self._marks: dict[int, tuple[int, str]] = {}
@@ -91,6 +93,8 @@ class Claimer:
 
     def wake(self) -> None:
         """Look now: something may be ready, or there is room again."""
+        # Here and not when the look begins: between the two it would still say that nothing is left.
+        self.idle = False
         self._woken.set()
 
     def hint(self) -> None:
@@ -98,7 +102,12 @@ class Claimer:
         self._promote_at = self._walk_at = 0.0
         if self._limited_at is None:
             self._limited_at = 0.0
-        self._woken.set()
+        self.wake()
+
+    def look_everywhere(self) -> None:
+        """Look now, also among jobs under limits where nothing was to be had a moment ago."""
+        self._limited_at = 0.0
+        self.hint()
 
     async def _run(self) -> None:
         while self._task is not None:
@@ -145,7 +154,8 @@ class Claimer:
                 await self._listen(True)
                 return
             poll_s = self._settings.poll_s * (0.75 + 0.5 * self._jitter.random())
-            self.idle = True
+            # Woken meanwhile: what this look found was perhaps not all.
+            self.idle = not self._woken.is_set()
             due = [at for at in (self._promote_at, self._limited_at) if at is not None]
             await self._wait(min(poll_s, max(0.0, min(due, default=now + poll_s) - now)))
 
@@ -180,6 +190,10 @@ class Claimer:
             self._marks[lane_id] = max(mark, self._marks.get(lane_id, mark))
         self._jobs_per_bundle = len(jobs) / len({(job.lane_id, job.bundle) for job in jobs})
         self._tenant = jobs[-1].tenant_id
+        return self._hand_over(jobs)
+
+    def _hand_over(self, jobs: list[Claimed]) -> int:
+        self.claimed += len(jobs)
         self._on_jobs(jobs)
         return len(jobs)
 
@@ -191,8 +205,7 @@ class Claimer:
             self._limited_at = monotonic() + LIMITED_PAUSE_S
             return 0
         rows = await self._line.persist(CLAIMED, {"claim": claim_id})
-        self._on_jobs([Claimed._make(row) for row in rows])
-        return len(rows)
+        return self._hand_over([Claimed._make(row) for row in rows])
 
     async def _promote(self) -> int:
         """Bring into line what is due, when something is, and at every poll; answer how many jobs that were."""

@@ -126,9 +126,16 @@ class Context:
         """The job's transaction if it was begun; for the worker."""
         return self._tx
 
+    async def give_up(self, error: BaseException) -> None:
+        """Take back what was written in the job's transaction because of an error; the next `tx()` begins another."""
+        await self._end(error)
+
     async def close(self, error: BaseException | None) -> None:
         """End the transaction: commit, or roll back if there is an error; for the worker."""
         self.over = True
+        await self._end(error)
+
+    async def _end(self, error: BaseException | None) -> None:
         stack, self._stack, self._tx = self._stack, None, None
         if stack is not None:
             await stack.__aexit__(type(error) if error else None, error, None)

@@ -92,12 +92,12 @@ class Idempotency:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def run(self, tenant_id: str, once: Once | None, work: Work) -> Answer:
-        """Do the work in a transaction of the tenant, or answer as the first time.
+    async def run(self, tenant_id: str, once: Once | None, work: Work, *, system: bool = False) -> Answer:
+        """Do the work in a transaction of the tenant, or of the system, or answer as the first time.
 
         Without `once`, just do it.
         """
-        async with self._database.tenant_tx(tenant_id) as tx:
+        async with self._database.system_tx() if system else self._database.tenant_tx(tenant_id) as tx:
             if once is None:
                 return await work(tx)
             earlier = await self._earlier(tx, tenant_id, once)

@@ -97,7 +97,6 @@ class Claimed(NamedTuple):
     crash_count: int
     timeout_s: float | None
     deadline_in_s: float | None
-    limited: bool
     lane_id: int
     rank: int
     bundle: str

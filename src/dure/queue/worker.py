@@ -49,6 +49,7 @@ RELEASE_S = 1.0
 """After the grace time, what is interrupted has so long to notice."""
 CLOSE_S = 5.0
 RATE_WEIGHT = 0.5
+IDLE_CHECK_S = 0.002
 
 
 class Pace:
@@ -147,8 +148,18 @@ class Worker:
 
     async def wait_idle(self) -> None:
         """Return when all that is due now has ended and is written, and nothing more was found."""
+        await self._settled()
+        claimed = -1
+        while claimed != self._claimer.claimed:
+            # What ended may have made room under a limit, or asked for jobs that only a look everywhere finds.
+            claimed = self._claimer.claimed
+            self._claimer.look_everywhere()
+            await self._settled()
+
+    async def _settled(self) -> None:
+        """Return when no job is held, nothing is to be written, and the last look found nothing."""
         while self._held() or self._finisher.waiting or not self._claimer.idle:  # noqa: ASYNC110
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(IDLE_CHECK_S)
 
     async def _ended(self) -> None:
         """Return when no job is held any more, or patience is at its end."""

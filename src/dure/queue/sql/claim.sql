@@ -59,9 +59,9 @@ with recursive walk as (
     from claim, taken cross join lateral unnest(taken.ids) as member(id)
     where j.id = member.id and j.state = 'pending' and j.blocked_by = 0 and (j.run_at is null or j.run_at <= claim.claimed_at)
     returning j.id::text, j.claim_id, j.handler, j.params::text, j.tenant_id, j.attempt, j.retry_count, j.max_retries, j.crash_count,
-        j.timeout_s, extract(epoch from j.deadline_at - claim.claimed_at)::double precision, false, taken.lane_id, taken.rank, taken.first_id::text
+        j.timeout_s, extract(epoch from j.deadline_at - claim.claimed_at)::double precision, taken.lane_id, taken.rank, taken.first_id::text
 )
 select * from begun
 union all
-select null, null, null, null, null, null, null, null, null, null, null, null, null, null, null
+select null, null, null, null, null, null, null, null, null, null, null, null, null, null
 where not exists (select from begun) and exists (select from taken)

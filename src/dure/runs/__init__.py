@@ -1,0 +1,1 @@
+"""Runs: batches that change data through a plan, and the way back."""

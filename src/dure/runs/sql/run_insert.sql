@@ -1,0 +1,4 @@
+-- A new run, in planning. Locks its row; the source of a rollback is locked by its own statement before.
+insert into dure.run (tenant_id, operation, rollback_of, mode, params, author, note, then_do)
+values (%(tenant_id)s, %(operation)s, %(rollback_of)s, %(mode)s, %(params)s::text::jsonb, %(author)s, %(note)s, %(then_do)s)
+returning id::text

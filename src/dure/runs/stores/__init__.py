@@ -1,0 +1,1 @@
+"""Where records live: Postgres tables, and stores outside the database."""

@@ -1,0 +1,2 @@
+-- Counts the rows of a table.
+select count(*) from {table}

@@ -1,0 +1,2 @@
+-- Lets the planner know how many rows there are.
+analyze pg_temp.dure_rehearsed (id, tbl, kind)

@@ -1,0 +1,2 @@
+-- The transaction that is thrown away.
+begin transaction isolation level repeatable read

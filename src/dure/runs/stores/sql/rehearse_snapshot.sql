@@ -1,0 +1,2 @@
+-- Takes over another transaction's snapshot.
+set transaction snapshot {snapshot}

@@ -1,0 +1,2 @@
+-- Answers where names without a schema are looked for.
+select current_setting('search_path')

@@ -78,4 +78,4 @@ async def test_the_limit_on_payloads_that_was_chosen_holds_for_everyone(database
 async def test_ten_thousand_entries_are_declared_in_one_statement(database):
     registry = Registry(entries={f"t.h{n}": "nowhere:nothing" for n in range(10_000)})
     await declare(database, registry)
-    assert await row(database, "select count(*) from dure.handler") == (10_000,)
+    assert await row(database, "select count(*) from dure.handler where handler like 't.%%'") == (10_000,)

@@ -7,6 +7,7 @@ from web import Web, problem
 SCOPES = ("viewer", "operator", "approver", "admin", "agent")
 READERS = {"viewer", "operator", "approver", "admin"}
 OPERATORS = READERS - {"viewer"}
+APPROVERS = OPERATORS - {"operator"}
 MISSING = "00000000-0000-7000-8000-000000000000"
 
 # What each scope may do with a key of no tenant, and whether a tenant's key may do it too.
@@ -23,6 +24,28 @@ ROUTES = [
     ("GET", "/v1/jobs/{job_id}/logs", {*SCOPES}, True),
     ("GET", "/v1/jobs/{job_id}/attempts", {*SCOPES}, True),
     ("GET", "/v1/jobs/{job_id}/events", {*SCOPES}, True),
+    ("GET", "/v1/operations", {*SCOPES}, True),
+    ("POST", "/v1/runs", OPERATORS, True),
+    ("GET", "/v1/runs", READERS, True),
+    ("GET", "/v1/runs/{run_id}", READERS, True),
+    ("GET", "/v1/runs/{run_id}/changes", READERS, True),
+    ("GET", "/v1/runs/{run_id}/changes/{seq}", READERS, True),
+    ("GET", "/v1/runs/{run_id}/guards", READERS, True),
+    ("GET", "/v1/runs/{run_id}/approvals", READERS, True),
+    ("GET", "/v1/runs/{run_id}/events", READERS, True),
+    ("POST", "/v1/runs/{run_id}/approve", APPROVERS, True),
+    ("POST", "/v1/runs/{run_id}/reject", APPROVERS, True),
+    ("POST", "/v1/runs/{run_id}/answers", OPERATORS, True),
+    ("POST", "/v1/runs/{run_id}/apply", OPERATORS, True),
+    ("POST", "/v1/runs/{run_id}/pause", OPERATORS, True),
+    ("POST", "/v1/runs/{run_id}/resume", OPERATORS, True),
+    ("POST", "/v1/runs/{run_id}/cancel", OPERATORS, True),
+    ("POST", "/v1/runs/{run_id}/retry", OPERATORS, True),
+    ("POST", "/v1/runs/{run_id}/rollback", OPERATORS, True),
+    ("GET", "/batch/deduplicate", OPERATORS, True),
+    ("POST", "/batch/deduplicate", OPERATORS, True),
+    ("GET", "/batch/history", READERS, True),
+    ("POST", "/batch/rollback/{job_id}", OPERATORS, True),
     ("GET", "/v1/handlers", {*SCOPES}, True),
     ("GET", "/v1/handlers/{handler}", {*SCOPES}, True),
     ("POST", "/v1/handlers/{handler}/pause", OPERATORS, False),
@@ -46,7 +69,7 @@ async def web(database):
 
 
 def path_of(route):
-    return route.format(job_id=MISSING, handler="nowhere", queue="nowhere", id=MISSING)
+    return route.format(job_id=MISSING, run_id=MISSING, seq=1, handler="nowhere", queue="nowhere", id=MISSING)
 
 
 def test_the_matrix_names_every_route(web):

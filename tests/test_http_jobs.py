@@ -6,6 +6,7 @@ import structlog
 
 from dure.errors import Unavailable
 from engine import ECHO, Engine
+from runs_by_hand import make_run
 from web import Web, problem
 
 JOB = {"handler": ECHO, "tenant_id": "acme"}
@@ -368,6 +369,7 @@ async def test_get_changes_nothing(web, http):
     await web.engine.register()
     job_id = await web.engine.enqueue()
     await web.engine.enqueue(delay_s=60)
+    run_id = await make_run(web.engine.database)
 
     async def fingerprint():
         tables = [row[0] for row in await web.engine.run("select tablename from pg_tables where schemaname = 'dure'")]
@@ -382,8 +384,9 @@ async def test_get_changes_nothing(web, http):
 
     before = await fingerprint()
     for path, methods in web.app.openapi()["paths"].items():
-        if "get" in methods and not path.endswith("/events"):
-            answer = await http.get(path.format(job_id=job_id, handler=ECHO))
+        # The one GET that older scripts change data with is refused to browsers, see `test_knowledge_faces.py`.
+        if "get" in methods and not path.endswith("/events") and path != "/batch/deduplicate":
+            answer = await http.get(path.format(job_id=job_id, run_id=run_id, seq=1, handler=ECHO))
             assert answer.status_code == 200, path
     for state in ("pending", "processing", "failed", "completed"):
         await http.get(f"/v1/jobs?state={state}")

@@ -9,6 +9,22 @@ import servers
 from sqlside import refused
 
 A, B = "tenant-a", "tenant-b"
+RUN = (
+    "insert into dure.run (tenant_id, operation, author, state, plan_hash)"
+    " values (%s, 'o', 'secret', 'planned', repeat('0', 64)) returning id"
+)
+OF_A_RUN = (
+    "insert into dure.slice (run_id, no, tenant_id, subjects) values (%(run)s, 0, %(tenant)s, '[]')",
+    "insert into dure.run_scope (run_id, slice, scope, tenant_id, population) values (%(run)s, 0, 's', %(tenant)s, 1)",
+    "insert into dure.change (run_id, seq, chunk, tenant_id, store, kind, ask, key, before)"
+    " values (%(run)s, 1, 0, %(tenant)s, 's', 'delete', true, '{1}', '{secret}')",
+    "insert into dure.chunk (run_id, no, tenant_id, place, first_seq, last_seq, changes, hash)"
+    " values (%(run)s, 0, %(tenant)s, 'tables', 1, 1, 1, '')",
+    "insert into dure.outcome (run_id, seq, tenant_id, state) values (%(run)s, 1, %(tenant)s, 'conflict')",
+    "insert into dure.answer (run_id, seq, tenant_id, accepted, actor) values (%(run)s, 1, %(tenant)s, true, 'x')",
+    "insert into dure.approval (run_id, tenant_id, plan_hash, decision, actor)"
+    " values (%(run)s, %(tenant)s, '0', 'approve', 'x')",
+)
 
 
 @pytest.fixture
@@ -42,6 +58,14 @@ def both(side):
             [tenant],
         )
         side.db.execute("insert into dure.limit (tenant_id, concurrency_max) values (%s, 100)", [tenant])
+        side.db.execute(
+            "insert into dure.agent_knowledge_history (tenant_id, knowledge_type, knowledge_id, operation)"
+            " values (%s, 'SKILL', 'secret', 'CREATE')",
+            [tenant],
+        )
+        run = side.db.execute(RUN, [tenant]).fetchone()[0]
+        for statement in OF_A_RUN:
+            side.db.execute(statement, {"run": run, "tenant": tenant})
         side.fail(*[job for job in side.claim(side.worker()) if job.id == failed])
     # The ones that were claimed only by the way wait again.
     side.db.execute("update dure.job set state = 'pending', claim_id = null where state = 'processing'")
@@ -79,6 +103,7 @@ def test_a_tenant_reads_its_own_rows_and_no_others(side, app, both):
     seen = {table: (readable(app, table, A), readable(app, table, B)) for table in tables(side, with_tenant=True)}
     assert all(not other for _, other in seen.values()), seen
     own = {table for table, (mine, _) in seen.items() if mine}
+    assert own >= {"run", "change", "outcome", "approval"}
     assert own >= {"job", "attempt", "trouble", "job_log", "progress", "lane", "event", "idempotency"}
     assert app.execute("select distinct tenant_id from job_executions").fetchall() == [(A,)]
 
@@ -101,7 +126,7 @@ def test_without_a_tenant_there_are_no_rows(url, side, both):
 
 
 def test_the_tables_of_the_engine_are_not_there_for_a_tenant(side, app, both):
-    open_to_all = {"handler", "queue", "worker", "migration", "clock"}
+    open_to_all = {"handler", "queue", "worker", "migration", "clock", "operation"}
     for table in tables(side, with_tenant=False):
         if table not in open_to_all:
             assert readable(app, table) is None, table

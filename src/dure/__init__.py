@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from dure.queue.results import Done, WaitForChildren
     from dure.queue.retry import Final, Retryable
     from dure.queue.worker import Worker
+    from dure.runs.context import PlanContext
+    from dure.runs.guards import Guards
+    from dure.runs.model import Reason
+    from dure.runs.operation import operation
+    from dure.runs.service import Runs
+    from dure.runs.stores.table import Table
 
 _HOMES = {
     "Cancelled": "dure.queue.context",
@@ -23,17 +29,23 @@ _HOMES = {
     "Done": "dure.queue.results",
     "Enqueued": "dure.queue.model",
     "Final": "dure.queue.retry",
+    "Guards": "dure.runs.guards",
     "Job": "dure.queue.model",
     "NewJob": "dure.queue.model",
+    "PlanContext": "dure.runs.context",
     "Rate": "dure.queue.registry",
+    "Reason": "dure.runs.model",
     "Registry": "dure.queue.registry",
     "Retryable": "dure.queue.retry",
+    "Runs": "dure.runs.service",
+    "Table": "dure.runs.stores.table",
     "ThreadContext": "dure.queue.context",
     "WaitForChildren": "dure.queue.results",
     "Worker": "dure.queue.worker",
     "enqueue": "dure.queue.inside",
     "enqueue_async": "dure.queue.inside",
     "handler": "dure.queue.registry",
+    "operation": "dure.runs.operation",
 }
 
 __all__ = [
@@ -43,17 +55,23 @@ __all__ = [
     "Done",
     "Enqueued",
     "Final",
+    "Guards",
     "Job",
     "NewJob",
+    "PlanContext",
     "Rate",
+    "Reason",
     "Registry",
     "Retryable",
+    "Runs",
+    "Table",
     "ThreadContext",
     "WaitForChildren",
     "Worker",
     "enqueue",
     "enqueue_async",
     "handler",
+    "operation",
 ]
 
 

@@ -224,6 +224,19 @@ class Refused(DureError):
         return say("errors.refused", lang, reason=_reason(self.reason, self.message, lang, self.params))
 
 
+class ApprovalNeeded(Refused):
+    """Nobody has approved the plan yet who may.
+
+    Example: `raise ApprovalNeeded(id=run_id)`.
+    """
+
+    code = "approval_needed"
+    exit_code = 5
+
+    def __init__(self, *, id: object) -> None:
+        super().__init__("approval_needed", id=id)
+
+
 class Unauthorized(DureError):
     """No key, or one that is unknown, expired or revoked: which of them is not said.
 

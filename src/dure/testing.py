@@ -20,11 +20,17 @@ from dure.queue.jobs import Jobs
 from dure.queue.model import Enqueued, Job, NewJob
 from dure.queue.registry import Registry
 from dure.queue.worker import Worker
+from dure.runs.declaring import declare_operations
+from dure.runs.jobs import handlers as carriers
+from dure.runs.model import Run
+from dure.runs.operation import Operations
+from dure.runs.service import Runs
 from dure.settings import Settings
 
 SET_CLOCK = load("dure.db", "set_clock")
 ADVANCE_CLOCK = load("dure.db", "advance_clock")
 TENANT = "test"
+AUTHOR = "test"
 RUN_TIMEOUT_S = 60.0
 
 
@@ -33,9 +39,13 @@ class TestQueue:
 
     __test__ = False
 
-    def __init__(self, database: Database, registry: Registry, settings: Settings, tenant_id: str) -> None:
+    def __init__(
+        self, database: Database, registry: Registry, settings: Settings, tenant_id: str, operations: Operations
+    ) -> None:
         self.database = database
         self.tenant_id = tenant_id
+        self.runs = Runs(database, settings, operations)
+        """For all that `plan`, `apply` and `rollback` do not do."""
         self._registry = registry
         self._settings = settings
         self._client = Client(database, settings)
@@ -66,6 +76,28 @@ class TestQueue:
         """Answer a job as it stands. Example: `assert (await queue.job(id)).state == "completed"`."""
         return await self._jobs.get(self.tenant_id, job_id)
 
+    async def plan(self, operation: str, params: dict[str, Any] | None = None, **options: Any) -> Run:
+        """Plan a run and answer it.
+
+        Example: `run = await q.plan("students.archive_inactive", {"inactive_days": 30})`.
+        """
+        options.setdefault("author", AUTHOR)
+        return await self._carry(await self.runs.plan(self.tenant_id, operation, params, **options))
+
+    async def apply(self, run: Run, **options: Any) -> Run:
+        """Apply a plan and answer what became of it."""
+        options.setdefault("actor", AUTHOR)
+        return await self._carry(await self.runs.apply(self.tenant_id, run.id, **options))
+
+    async def rollback(self, run: Run, **options: Any) -> Run:
+        """Take a run back, and answer the rollback; with `then_apply=False` only its plan."""
+        options = {"author": AUTHOR, "then_apply": True, **options}
+        return await self._carry(await self.runs.rollback(self.tenant_id, run.id, **options))
+
+    async def _carry(self, run: Run) -> Run:
+        await self.run_due()
+        return await self.runs.get(self.tenant_id, run.id)
+
     async def set_clock(self, now: datetime | None) -> None:
         """Hold the clock at a moment, or let it run again with None."""
         async with self.database.owner_tx() as tx:
@@ -84,9 +116,10 @@ async def queue(
     handlers: Iterable[Callable[..., Any]] = (),
     *,
     modules: Sequence[str] = (),
+    operations: Iterable[type] = (),
     tenant_id: str = TENANT,
 ) -> AsyncIterator[TestQueue]:
-    """A queue on a database of the test's own, with these handlers.
+    """A queue on a database of the test's own, with these handlers and operations.
 
     Example: `async with dure.testing.queue(url, [send]) as q: await q.enqueue("mail.send"); await q.run_due()`.
     """
@@ -94,10 +127,14 @@ async def queue(
     registry = Registry.build(modules)
     for function in handlers:
         registry.add(function)
+    known = Operations(operations).with_modules(modules)
     async with Database(settings) as database:
         await migrate(database)
+        await declare_operations(database, known)
+        for carrier in carriers(database, settings, known):
+            registry.add(carrier)
         await declare(database, registry)
-        made = TestQueue(database, registry, settings, tenant_id)
+        made = TestQueue(database, registry, settings, tenant_id, known)
         try:
             yield made
         finally:

@@ -52,7 +52,22 @@ def split(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 
 def build() -> typer.Typer:
     """Answer the tree of commands, in the language of this process."""
-    from dure.cli import db, demo, doctor, handlers, jobs, keys, queues, up, version, worker
+    from dure.cli import (
+        db,
+        demo,
+        doctor,
+        handlers,
+        jobs,
+        keys,
+        operations,
+        queues,
+        runs,
+        skills,
+        sql,
+        up,
+        version,
+        worker,
+    )
 
     root = typer.Typer(
         name="dure",
@@ -65,9 +80,9 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     root.callback()(_common)
-    for command in (up, worker, doctor, version):
+    for command in (up, worker, sql, doctor, version):
         command.add_to(root)
-    for noun in (jobs, handlers, queues, keys, db, demo):
+    for noun in (runs, operations, jobs, handlers, queues, keys, skills, db, demo):
         root.add_typer(noun.build())
     return root
 

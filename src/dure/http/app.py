@@ -1,5 +1,6 @@
 """Puts the HTTP interface together; the app holds no state but the services that it is given."""
 
+from importlib import import_module
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -8,7 +9,7 @@ from dure.http import openapi, problems
 from dure.http.auth import Authentication
 from dure.http.edge import BodyLimit, Edge
 from dure.http.measures import Measures
-from dure.http.routes import handlers, health, jobs, keys, queues, workers
+from dure.http.routes import handlers, health, jobs, keys, operations, queues, runs, workers
 from dure.http.services import Services
 
 
@@ -25,8 +26,11 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.state.measures = Measures(services)
-    for routes in (health, jobs, handlers, queues, workers, keys):
+    for routes in (health, jobs, handlers, queues, workers, keys, operations, runs):
         app.include_router(routes.router)
+    # Apps stand above this layer, so their routes are found by name, as handlers are.
+    for module in import_module("dure.apps.registry").http_modules():
+        app.include_router(module.router)
     problems.install(app)
     openapi.install(app)
     app.state.methods = openapi.Methods({**app.openapi()["paths"], "/openapi.json": {"get": None}})

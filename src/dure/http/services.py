@@ -10,6 +10,8 @@ from dure.queue.client import Client
 from dure.queue.idempotency import Idempotency
 from dure.queue.jobs import Jobs
 from dure.queue.keys import Keys
+from dure.runs.service import Runs
+from dure.runtime.equipment import known_operations
 from dure.settings import Settings
 
 
@@ -25,6 +27,7 @@ class Services:
     workers: Workers
     keys: Keys
     idempotency: Idempotency
+    runs: Runs
     metrics: Registry
     host: str
     """The address that the server is bound to: beyond loopback, nothing goes without a key."""
@@ -43,6 +46,7 @@ class Services:
             workers=Workers(database),
             keys=Keys(database),
             idempotency=Idempotency(database),
+            runs=Runs(database, settings, known_operations(settings)),
             metrics=metrics,
             host=host or settings.host,
         )

@@ -19,8 +19,8 @@ from contextlib import suppress
 from dure import logs
 from dure.db.pool import Database
 from dure.errors import DureError
-from dure.queue.registry import Registry
 from dure.queue.worker import Worker
+from dure.runtime.equipment import equip
 from dure.settings import Settings, load
 
 PR_SET_PDEATHSIG = 1
@@ -56,8 +56,7 @@ async def _run(settings: Settings, life: int, status: int, parent: int) -> None:
     watcher = threading.Thread(target=_watch_parent, args=(life, loop, stopping.set), name="dure.life", daemon=True)
     watcher.start()
     async with Database(settings) as database:
-        registry = Registry.build(settings.imports, demo=settings.demo)
-        worker = Worker(database, registry, settings)
+        worker = Worker(database, await equip(database, settings), settings)
         await worker.start()
         _tell(status, worker_id=worker.worker_id)
         _tell(status, ready=True)

@@ -1,4 +1,4 @@
-"""The engine before one's eyes: `make demo`.
+"""The engine before one's eyes: `dure demo queue`.
 
 Everything happens in a database of its own, made afresh in the embedded server of this home and dropped at
 the end, so that jobs of a server that runs meanwhile are left alone. Nothing is acted: workers are
@@ -83,7 +83,7 @@ class Demo:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         self._say("starting", home=self._settings.home)
-        url = await stack.enter_async_context(_own_database(self._settings))
+        url = await stack.enter_async_context(own_database(self._settings))
         settings = self._settings.model_copy(
             update={
                 "database_url": url,
@@ -273,8 +273,11 @@ class Demo:
 
 
 @asynccontextmanager
-async def _own_database(settings: Settings) -> AsyncIterator[str]:
-    """A fresh database in the embedded server, dropped afterwards; a second demo waits for the first."""
+async def own_database(settings: Settings) -> AsyncIterator[str]:
+    """A fresh database in the embedded server, dropped afterwards; a second demo waits for the first.
+
+    Example: `async with own_database(settings) as url: …`.
+    """
     lease = await asyncio.to_thread(embedded.acquire, settings.home)
     try:
         async with await AsyncConnection.connect(lease.url, autocommit=True) as admin:

@@ -25,6 +25,9 @@ from dure.queue.jobs import Jobs
 from dure.queue.keys import Keys
 from dure.queue.registry import Registry
 from dure.queue.worker import Worker
+from dure.runs.operation import Operations
+from dure.runs.service import Runs
+from dure.runtime.equipment import equip, known_operations
 from dure.runtime.web import HttpServer, bind
 from dure.settings import Settings
 
@@ -45,6 +48,7 @@ class Runtime:
     handlers: Handlers
     workers: Workers
     keys: Keys
+    runs: Runs
 
     def __init__(self, settings: Settings, *, worker: bool = False, http: bool = False, migrate: bool = False) -> None:
         self.settings = settings
@@ -90,6 +94,11 @@ class Runtime:
         """The handlers that the settings name; their modules are imported when somebody asks."""
         return Registry.build(self.settings.imports, demo=self.settings.demo)
 
+    @cached_property
+    def operations(self) -> Operations:
+        """The operations that the settings name and the apps have."""
+        return known_operations(self.settings)
+
     async def _start(self, stack: AsyncExitStack) -> None:
         wants_worker, wants_http, wants_migrate = self._wants
         lease = await self._find_database(stack)
@@ -104,7 +113,7 @@ class Runtime:
             await migrate(self.database)
         self._wire()
         if wants_worker:
-            self.worker = Worker(self.database, self.registry, self.settings)
+            self.worker = Worker(self.database, await equip(self.database, self.settings, self.registry), self.settings)
             stack.push_async_callback(self.worker.stop)
             await self.worker.start()
         if wants_http:
@@ -128,6 +137,7 @@ class Runtime:
         self.handlers = Handlers(self.database)
         self.workers = Workers(self.database)
         self.keys = Keys(self.database)
+        self.runs = Runs(self.database, self.settings, self.operations)
 
     async def _find_database(self, stack: AsyncExitStack) -> embedded.Lease | None:
         if not self.embedded:

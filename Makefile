@@ -1,15 +1,15 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test test-debian check bench clean
+.PHONY: help install demo up test test-debian check bench bench-knowledge clean
 
 bin := .venv/bin
 
 help: ## what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: ## Dure and its tools into .venv/; does nothing when they are there
 	@scripts/install.sh
 
-demo: install ## the life of jobs before one's eyes, from enqueue to history, in under half a minute
+demo: install ## undo before one's eyes: a plan, guards, a conflict and the way back, in under half a minute
 	$(bin)/dure demo run
 
 up: install ## database, worker and HTTP on 127.0.0.1:8000 until Ctrl-C; an embedded PostgreSQL when no other is set
@@ -27,8 +27,12 @@ check: install ## what CI checks: format, lint, types, layers
 	$(bin)/mypy
 	$(bin)/lint-imports
 
-bench: install ## throughput and latency here
+bench: install ## throughput and latency of the queue beside its peers; then rows a second of runs beside plain SQL
 	$(bin)/python -m bench
+	$(bin)/python -m bench.runs
+
+bench-knowledge: install ## how well and how fast duplicates are found, on labelled data where that is at hand
+	$(bin)/python -m bench.knowledge
 
 clean: ## remove caches and builds; the data in .dure/ and .venv/ stay
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache

@@ -186,9 +186,20 @@ def test_the_url_can_be_used_when_the_command_is_over():
         assert not embedded.status(own.home).running
 
 
-def test_the_demo_runs_beside_everything_else(shell):
-    first = subprocess.run(
+def test_the_demo_of_undo_ends_as_it_began(shell):
+    done = subprocess.run(
         ["timeout", "60", *Shell(shell.home).run("version").args[:3], "demo", "run"],
+        env=shell.environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "66.7 %" in done.stdout
+    assert "Conflicts: 1." in done.stdout
+    assert "Every row and every file is byte-identical to before." in done.stdout
+
+
+def test_the_demo_of_the_queue_runs_beside_everything_else(shell):
+    first = subprocess.run(
+        ["timeout", "60", *Shell(shell.home).run("version").args[:3], "demo", "queue"],
         env=shell.environment, capture_output=True, text=True,
     )  # fmt: skip
     assert first.returncode == 0, first.stderr

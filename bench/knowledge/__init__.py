@@ -1,0 +1,1 @@
+"""What finds duplicates how well and how fast: `python -m bench.knowledge`."""

@@ -1,0 +1,1 @@
+"""How fast a plan is made, applied and taken back, beside the plain statement."""

@@ -1,0 +1,1 @@
+"""What the old systems did, each as an app on the core: knowledge, interventions, ecosystem, notion, intents."""

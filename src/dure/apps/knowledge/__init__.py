@@ -1,0 +1,1 @@
+"""Deduplication of what agents know: their memories, decision rules and skills."""

@@ -107,6 +107,7 @@ async def test_a_run_that_is_not_committed_is_not_told(database, told):
 
 async def test_a_notice_that_cannot_be_asked_for_does_not_hurt_the_run(database, told):
     told("ops=https://hooks.example/")
+    await rows(database, "delete from dure.handler where handler = 'dure.notice'")
     async with database.tenant_tx(TENANT) as tx:
         assert await announce(tx, TENANT, notice(), load()) == 0
         assert (await (await tx.execute("select 1")).fetchone()) == (1,)

@@ -22,8 +22,8 @@ from dure.runs.context import TENANT, WHOLE_ROWS
 from dure.runs.guards import Guards, breaker
 from dure.runs.model import Reason, Run, Tally
 from dure.runs.outside import Outside
-from dure.runs.service import move, record
 from dure.runs.shapes import Stores
+from dure.runs.states import move, record
 from dure.runs.stores.applying import apply_chunk
 
 Stop = Literal["done", "paused", "stopped", "broken", "conflict"]

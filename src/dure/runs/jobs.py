@@ -30,8 +30,9 @@ from dure.runs.model import Reason, Run
 from dure.runs.news import tell
 from dure.runs.operation import EXPIRES_S, Operations
 from dure.runs.reading import read_run
-from dure.runs.service import APPLY_JOB, PLAN_JOB, QUEUE, SQL_OPERATION, move, record
+from dure.runs.service import APPLY_JOB, PLAN_JOB, QUEUE, SQL_OPERATION
 from dure.runs.shapes import Stores, shapes_of
+from dure.runs.states import move, record
 from dure.runs.stores.protocol import StoreDown
 from dure.runs.stores.rehearsal import rehearse
 from dure.runs.undoing import plan_rollback

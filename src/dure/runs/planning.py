@@ -26,8 +26,9 @@ from dure.runs.ledger import Ledger
 from dure.runs.model import Draft, Planned, Reason, Run
 from dure.runs.operation import Loaded, Operations
 from dure.runs.reading import read_run
-from dure.runs.service import APPLY_JOB, QUEUE, move, record
+from dure.runs.service import APPLY_JOB, QUEUE
 from dure.runs.shapes import Stores, described, shape_of, shapes_of
+from dure.runs.states import move, record
 from dure.runs.stores.applying import population
 from dure.runs.stores.completing import complete
 from dure.runs.stores.handle import TableHandle

@@ -19,6 +19,7 @@ from dure.queue.model import NewJob
 from dure.runs.model import Mode, Reason, Run
 from dure.runs.operation import Operations
 from dure.runs.reading import RunReader, read_run
+from dure.runs.states import move, record
 from dure.settings import Settings
 
 PLAN_JOB = "dure.run.plan"
@@ -33,7 +34,6 @@ WORKING = ("planning", "applying")
 
 _INSERT = load("dure.runs", "run_insert")
 _LOCK = load("dure.runs", "run_lock")
-_STATE = load("dure.runs", "run_state")
 _JOB = load("dure.runs", "run_job")
 _PAUSE = load("dure.runs", "run_pause")
 _RESUME = load("dure.runs", "run_resume")
@@ -43,7 +43,6 @@ _APPROVALS = load("dure.runs", "approvals_of_plan")
 _ANSWERS = load("dure.runs", "answers_write")
 _RETRY = load("dure.runs", "run_retry")
 _KNOWN = load("dure.runs", "operation_known")
-_RECORD = load("dure.queue", "record")
 
 
 class Runs(RunReader):
@@ -376,42 +375,6 @@ class Runs(RunReader):
     ) -> Run:
         await record(tx, str(head["tenant_id"]), run_id, actor, verb, detail)
         return await read_run(tx, run_id)
-
-
-async def move(
-    tx: Connection,
-    run_id: str,
-    come_from: Sequence[str],
-    to: str,
-    *,
-    reason: Reason | None = None,
-    job_id: str | None = None,
-    keep_reason: bool = True,
-) -> None:
-    """Take a run from one of some states to another, or raise `Conflict`: it was in none of them."""
-    values = {
-        "id": run_id,
-        "from": list(come_from),
-        "to": to,
-        "reason": None if reason is None else json.dumps(reason.to_json(), ensure_ascii=False, default=str),
-        "keep_reason": keep_reason,
-        "job_id": job_id,
-    }
-    if not await (await tx.execute(_STATE, values)).fetchall():
-        run = await read_run(tx, run_id)
-        raise Conflict("run_state", state=run.state, expected=", ".join(come_from))
-
-
-async def record(tx: Connection, tenant_id: str, run_id: str, actor: str, verb: str, detail: Mapping[str, Any]) -> None:
-    """Note what happened to a run, in the transaction in which it happens."""
-    values = {
-        "actor": actor,
-        "verb": verb,
-        "subject": f"run:{run_id}",
-        "detail": json.dumps(dict(detail), ensure_ascii=False, default=str),
-        "tenant_id": tenant_id,
-    }
-    await tx.execute(_RECORD, values)
 
 
 def _require_undoable(source: Run) -> None:

@@ -5,7 +5,10 @@ negation, mood and every particle that changes a meaning (only, also, from, unti
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
+WORDS_MAX = 2**15
+"""Words are few beside texts: what was read of so many is kept."""
 _FIRST, _LAST = 0xAC00, 0xD7A3
 _TAILS = 28
 _TAIL_N, _TAIL_B, _TAIL_SS, _TAIL_BS, _TAIL_M = 4, 17, 20, 18, 16
@@ -50,6 +53,7 @@ def tail(char: str) -> int:
     return (ord(char) - _FIRST) % _TAILS if is_hangul(char) else 0
 
 
+@lru_cache(WORDS_MAX)
 def noun(word: str) -> Word:
     """Take one particle off a word. Example: `noun("고객에게") == Word("고객", "to")`."""
     for particle, role, after_consonant in PARTICLES:
@@ -66,6 +70,7 @@ def particle_of(word: str) -> str | None:
     return next((role for particle, role, _ in PARTICLES if particle == word), None)
 
 
+@lru_cache(WORDS_MAX)
 def predicate(word: str) -> Word | None:
     """Take the ending off the last word of a sentence, or answer None when it has none.
 
@@ -192,6 +197,7 @@ _INNER = (
 _LIGHT = ("하고", "하며", "하는", "하면", "해서", "하기", "하여", "되는", "되고", "한", "할", "했", "하", "된", "되")
 
 
+@lru_cache(WORDS_MAX)
 def root(word: str) -> str:
     """Answer a rough root, for likeness and never for equality. Example: `root("면제하면") == "면제"`."""
     for ending in _INNER:

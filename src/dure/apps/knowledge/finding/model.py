@@ -24,8 +24,8 @@ class Item:
     id: str
     store: StoreName
     text: str
-    vector: Sequence[float] | Any | None = field(default=None, compare=False)
-    """A multilingual embedding that the store has kept, when there is one."""
+    vector: Sequence[float] | Any | None = field(default=None, compare=False, repr=False)
+    """A multilingual embedding that the store has kept, when there is one. Too long to be read in a log or a trace."""
     created_at: str = ""
     """ISO 8601; the older is kept among equals, and one without a time is the youngest."""
     fingerprint: str = ""

@@ -21,6 +21,18 @@ _PLAIN = str.maketrans(
     }
 )
 _TAGS = {"<super>": "^", "<sub>": "_", "<fraction>": " ", "<circle>": " "}
+
+
+class _Marked(dict[int, str]):
+    """What stands for a character before NFKC, learned a character at a time, so that `5²` becomes `5^2`."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        tag = unicodedata.decomposition(char).partition(" ")[0]
+        return self.setdefault(code, _TAGS.get(tag, "") + char)
+
+
+_MARKED = _Marked()
 _ONLY_CAPITALS = frozenset(
     {"US", "IT", "WHO", "AIDS", "OR", "IN", "AM", "PM", "ME", "OK", "IS", "AS", "AT", "BE", "SO"}
 )
@@ -46,8 +58,11 @@ def compatible(text: str) -> str:
 
     Example: `compatible("５㎏") == "5kg"`.
     """
-    marked = "".join(_marked(char) for char in text.translate(_INVISIBLE))
-    return unicodedata.normalize("NFKC", marked).replace("\u2044", "/").translate(_PLAIN)
+    return (
+        unicodedata.normalize("NFKC", text.translate(_INVISIBLE).translate(_MARKED))
+        .replace("\u2044", "/")
+        .translate(_PLAIN)
+    )
 
 
 def folded(word: str) -> str:
@@ -75,10 +90,3 @@ def is_code(word: str) -> bool:
 def digest(text: str) -> str:
     """Answer a hash of a text that is the same everywhere. Example: `digest("a") == digest("a")`."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _marked(char: str) -> str:
-    if char < "\u00b2":
-        return char
-    tag = unicodedata.decomposition(char).partition(" ")[0]
-    return _TAGS.get(tag, "") + char if tag in _TAGS else char

@@ -33,6 +33,7 @@ bench: install ## throughput and latency of the queue beside its peers; then row
 
 bench-knowledge: install ## how well and how fast duplicates are found, on labelled data where that is at hand
 	$(bin)/python -m bench.knowledge
+	$(bin)/python -m bench.knowledge.whole
 
 clean: ## remove caches and builds; the data in .dure/ and .venv/ stay
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache

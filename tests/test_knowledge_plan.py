@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from dure.apps.knowledge import config, dmn
+from dure.apps.knowledge import config, dmn, memories
 from dure.apps.knowledge.demo import load_demo
+from dure.apps.knowledge.layouts import layouts
 from dure.db.pool import Database
 from dure.errors import Invalid
 from knowing import AGENT, Knowledge, distinct, environment, knowledge
@@ -47,6 +48,24 @@ async def test_entities_no_longer_name_what_left_and_name_it_again_afterwards(kn
     assert (await linked(known, topic), await linked(known, other)) == ([first], [])
     assert (await known.runs.undo(run)).state == "applied"
     assert await known.fingerprint() == before
+
+
+@pytest.mark.parametrize("kind", ["vector(3)", "vector", "halfvec(3)", "text"])
+async def test_a_vectors_numbers_are_read_as_they_are(known: Knowledge, kind: str) -> None:
+    if kind != "text" and not await one(known.database, "select to_regtype('halfvec') is not null"):
+        pytest.skip("this server has no pgvector")
+    await rows(known.database, "create schema kept")
+    await rows(known.database, f"create table kept.memories (id int primary key, vector {kind}, payload jsonb)")
+    await rows(
+        known.database,
+        "insert into kept.memories values (1, '[0.5,-2,3.25]', %s), (2, null, %s)",
+        ['{"agent_id": "a", "created_at": "1"}', '{"agent_id": "a", "created_at": "2"}'],
+    )
+    async with known.database.owner_tx() as tx:
+        layout = (await layouts(tx, ["kept.memories"]))["kept.memories"]
+        whose = {"tenant": TENANT, "untagged": TENANT}
+        found = [memory.vector async for memory in memories.read(tx, layout, whose, ["a"])]
+    assert (found[0].tolist(), found[1]) == ([0.5, -2.0, 3.25], None)
 
 
 async def test_when_an_entity_changed_meanwhile_its_memories_stay(known: Knowledge) -> None:

@@ -178,6 +178,22 @@ async def test_only_questions_that_were_answered_yes(books):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("ask", [False, True])
+async def test_a_chunk_that_begins_and_ends_alike_and_is_not_alike_between(books, ask):
+    before = await books.bytes_of()
+    run = await books.plan(
+        lambda t: [t.delete(1), t.update(2, {"copies": 7}), t.delete(3, ask=ask), t.create({"id": 10}), t.delete(4)]
+    )
+    assert await books.apply(run) == Tally(applied=4 if ask else 5)
+    assert await one(books.database, "select array_agg(id order by id) from public.books") == [
+        2, *([3] if ask else []), 5, 6, 7, 8, 9, 10,
+    ]  # fmt: skip
+    assert await one(books.database, "select copies from public.books where id = 2") == 7
+    if not ask:
+        assert await books.undo(run) == Tally(applied=5)
+        assert await books.bytes_of() == before
+
+
 async def test_a_later_round_does_what_is_intended_again_and_nothing_else(books):
     run = await books.plan(lambda t: [t.delete(1), t.update(2, {"copies": -1}), t.delete(3), t.delete(4)])
     await rows(books.database, "update public.books set title = 'edited ' || id where id in (3, 4)")

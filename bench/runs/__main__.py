@@ -52,18 +52,31 @@ def main() -> int:
     """Measure and print; the exit code is 1 when the rows did not come back as they were."""
     parser = argparse.ArgumentParser(prog="python -m bench.runs", description=__doc__)
     parser.add_argument("--rows", type=int, default=ROWS)
+    parser.add_argument("--rounds", type=int, default=3, help="each step's figure is the median of so many rounds")
     parser.add_argument("--statements", nargs="*", default=list(STATEMENTS), choices=list(STATEMENTS))
     arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with server.postgres() as postgres:
         print(f"PostgreSQL {postgres.version}, {arguments.rows:,} rows, {os.cpu_count()} cores\n")
-        same = [asyncio.run(_measure(postgres, name, arguments.rows)) for name in arguments.statements]
+        same = [_rounds(postgres, name, arguments.rows, arguments.rounds) for name in arguments.statements]
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"\nLargest resident memory of the process: {peak_mb:.0f} MB")
     return 0 if all(same) else 1
 
 
-async def _measure(postgres: server.Postgres, name: str, rows: int) -> bool:
+def _rounds(postgres: server.Postgres, name: str, rows: int, rounds: int) -> bool:
+    """Measure one statement some times, each on a database of its own, and print the medians."""
+    found = [asyncio.run(_measure(postgres, name, rows)) for _ in range(rounds)]
+    steps = [each for each, _ in found]
+    middle = [sorted(same_step, key=lambda one: one.took_s)[rounds // 2] for same_step in zip(*steps, strict=True)]
+    print(f"{name}: `{STATEMENTS[name]}`\n\n| | s | rows/s | times the plain statement |\n|---|---|---|---|")
+    print("\n".join(one.line(middle[0].took_s) for one in middle))
+    is_same = all(same for _, same in found)
+    print(f"\nThe table is {'the same to the byte' if is_same else 'NOT the same'} afterwards.\n", flush=True)
+    return is_same
+
+
+async def _measure(postgres: server.Postgres, name: str, rows: int) -> tuple[list[Timed], bool]:
     postgres.create_database(DATABASE)
     try:
         async with Database(postgres.database_url(DATABASE)) as database:
@@ -84,7 +97,8 @@ class _Bench:
         self._rows = rows
         self._timed: list[Timed] = []
 
-    async def run(self) -> bool:
+    async def run(self) -> tuple[list[Timed], bool]:
+        """Answer the steps, and whether the rows came back as they were."""
         before = await self._prepare()
         await self._time("plain statement", lambda: self._execute(self._statement))
         await self._prepare()
@@ -94,11 +108,7 @@ class _Bench:
         shapes, back = await self._plan_back(run, shapes)
         await self._time("apply the rollback", lambda: self._apply(back, shapes, restoring=True))
         after = (await self._execute(HASH))[0]
-        plain_s = self._timed[0].took_s
-        print(f"{self._name}: `{self._statement}`\n\n| | s | rows/s | times the plain statement |\n|---|---|---|---|")
-        print("\n".join(one.line(plain_s) for one in self._timed))
-        print(f"\nThe table is {'the same to the byte' if before == after else 'NOT the same'} afterwards.\n")
-        return bool(before == after)
+        return self._timed, before == after
 
     async def _prepare(self) -> Any:
         """Make the table anew, at rest."""

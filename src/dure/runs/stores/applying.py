@@ -22,6 +22,7 @@ from dure.runs.stores.holding import hold
 from dure.runs.stores.muting import muted
 from dure.runs.stores.shape import Shape
 
+ENDS = load("dure.runs.stores", "chunk_ends")
 CHUNK = load("dure.runs.stores", "chunk_find")
 GROUPS = load("dure.runs.stores", "groups_find")
 TODO = load("dure.runs.stores", "todo_read")
@@ -53,6 +54,9 @@ async def apply_chunk(
     """
     await pin(tx)
     await one_by_one(tx, on=True)
+    guess = await _guess(tx, run_id, chunk) if round == 0 else None
+    if guess is not None and await _alone(tx, run_id, guess, shapes, restoring=restoring):
+        return Tally(applied=guess.count)
     row = await (await tx.execute(CHUNK, {"run_id": run_id, "chunk": chunk})).fetchone()
     if row is None:
         raise NotFound("chunk", chunk)
@@ -62,7 +66,8 @@ async def apply_chunk(
     taken = [shapes[span.store]] if span.is_uniform else list(shapes.values())
     async with muted(tx, taken) if restoring else nullcontext():
         attempts = Attempts(tx, run_id, shapes, await hold(tx, taken))
-        if round == 0 and not span.asks and await _at_once(attempts, span):
+        is_tried = guess is not None and span.is_uniform
+        if round == 0 and not span.asks and not is_tried and await _at_once(attempts, span):
             return Tally(applied=span.changes)
         todo = await _todo(tx, run_id, span.first, span.last, again=round > 0)
         return await Careful(attempts, span.first, again=round > 0).run(todo)
@@ -90,6 +95,27 @@ async def population(tx: Connection, shape: Shape) -> int:
     Example: `await population(tx, shape)`.
     """
     return await reading.population(tx, shape)
+
+
+async def _guess(tx: Connection, run_id: str, chunk: int) -> Group | None:
+    """Answer a chunk as one group when it begins and ends alike: whether all between is so shows when it is done."""
+    row = await (await tx.execute(ENDS, {"run_id": run_id, "chunk": chunk})).fetchone()
+    if row is None or not row[-1]:
+        return None
+    first, last, changes, store, kind, _ = row
+    return Group(store, kind, changes, first, last, is_guess=True)
+
+
+async def _alone(tx: Connection, run_id: str, group: Group, shapes: Mapping[str, Shape], *, restoring: bool) -> bool:
+    """Do a whole chunk that changes one table in one way, or nothing of it."""
+    taken = [shapes[group.store]]
+    async with muted(tx, taken) if restoring else nullcontext():
+        attempts = Attempts(tx, run_id, shapes, await hold(tx, taken))
+        try:
+            await attempts.make([group], by_version=True)
+        except Undone:
+            return False
+    return True
 
 
 async def _at_once(attempts: Attempts, span: "_Span") -> bool:

@@ -10,6 +10,7 @@ from psycopg import sql
 from dure.runs.model import Kind
 
 RANGE = sql.SQL("c.seq between %(from_seq)s and %(to_seq)s")
+ALIKE = sql.SQL("c.seq between %(from_seq)s and %(to_seq)s and c.store = %(store)s and c.kind = %(kind)s and not c.ask")
 LISTED = sql.SQL("c.seq = any (%(seqs)s)")
 
 
@@ -40,16 +41,23 @@ class Group:
     first: int
     last: int
     seqs: Sequence[int] | None = None
+    is_guess: bool = False
+    """Whether others may stand between them: then fewer than `count` are picked, and the attempt is taken back."""
 
     @property
     def picked(self) -> sql.SQL:
         """The condition that picks its changes."""
-        return RANGE if self.seqs is None else LISTED
+        if self.seqs is not None:
+            return LISTED
+        return ALIKE if self.is_guess else RANGE
 
     @property
     def params(self) -> dict[str, Any]:
         """The parameters of that condition."""
-        return {"from_seq": self.first, "to_seq": self.last} if self.seqs is None else {"seqs": list(self.seqs)}
+        if self.seqs is not None:
+            return {"seqs": list(self.seqs)}
+        between = {"from_seq": self.first, "to_seq": self.last}
+        return {**between, "store": self.store, "kind": self.kind} if self.is_guess else between
 
 
 def listed(changes: Sequence[Todo]) -> Group:

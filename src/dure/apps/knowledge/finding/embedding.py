@@ -48,11 +48,10 @@ class Embedding:
         if not len(one.pieces) or not len(other.pieces):
             return [0.0, 0.0, 0.0]
         likeness = self._units[one.pieces] @ self._units[other.pieces].T
-        sides = [
-            float(likeness.max(axis=axis) @ weights / max(float(weights.sum()), 1e-9))
-            for axis, weights in ((1, self._lengths[one.pieces]), (0, self._lengths[other.pieces]))
-        ]
-        least = float(min(likeness.max(axis=1).min(), likeness.max(axis=0).min()))
+        best = [likeness.max(axis=1), likeness.max(axis=0)]
+        lengths = [self._lengths[one.pieces], self._lengths[other.pieces]]
+        sides = [float(near @ far / max(float(far.sum()), 1e-9)) for near, far in zip(best, lengths, strict=True)]
+        least = float(min(side.min() for side in best))
         return [float(one.mean @ other.mean), sum(sides) / 2, least]
 
 

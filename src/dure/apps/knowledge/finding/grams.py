@@ -6,6 +6,7 @@ the work grows with the number of texts and not with its square. Jamo, because a
 """
 
 import unicodedata
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -106,10 +107,7 @@ def _extra_keys(extra: Sequence[Sequence[str]]) -> Ints:
 
 def _bucket(piece: str) -> int:
     """The same in every process, which `hash` of a text is not."""
-    value = 0xCBF29CE484222325
-    for byte in piece.encode("utf-8", "surrogatepass"):
-        value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
-    return (value ^ value >> 31) & (BUCKETS - 1)
+    return zlib.crc32(piece.encode("utf-8", "surrogatepass")) & (BUCKETS - 1)
 
 
 def _rarest(keys: Ints, size: int, frequency: NDArray[np.int32], total: int) -> tuple[Ints, NDArray[np.int32], Floats]:

@@ -37,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     given = getattr(config, "workerinput", {}).get("dure_home")
     # What is said is compared in English, whatever the developer speaks.
     os.environ["DURE_LANG"] = "en"
-    config.stash[HOME] = Path(given or tempfile.mkdtemp(prefix="dure-test-"))
+    config.stash[HOME] = Path(given or tempfile.mkdtemp(prefix="dure-test-", dir=servers.place()))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -24,6 +24,19 @@ OWNER = "dure"
 PORT = 5432
 START_TIMEOUT_S = 60
 
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES = 4 * 2**30
+
+
+def place() -> Path | None:
+    """Where servers keep their data: in memory where there is plenty, which halves the time; else the default."""
+    try:
+        found = os.statvfs(MEMORY)
+    except OSError:
+        return None
+    usable = os.access(MEMORY, os.W_OK) and not found.f_flag & os.ST_NOEXEC
+    return MEMORY if usable and found.f_bavail * found.f_frsize >= MEMORY_BYTES else None
+
 
 class EmbeddedServer:
     """The server that Dure brings along; each process of the test run holds a lease on it."""
@@ -132,7 +145,7 @@ def with_user(url: str, user: str) -> str:
 
 
 def create(admin: psycopg.Connection, name: str, template: str | None = None) -> None:
-    """A new database: the clone of a template takes 0.02 s, where nothing waits for a disk."""
+    """A new database: the clone of a template is a copy of files, cheap where nothing waits for a disk."""
     statement = sql.SQL("create database {}").format(sql.Identifier(name))
     if template is not None:
         statement += sql.SQL(" template {}").format(sql.Identifier(template))

@@ -20,6 +20,8 @@ from sqlside import Clock, Side
 
 TEMPLATE_LOCK = 42
 HOME = pytest.StashKey[Path]()
+LANG = "en"
+"""What is said is compared in English, whatever the developer speaks."""
 NewUrl = Callable[..., str]
 
 
@@ -35,8 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # Short, because a socket's path may have about a hundred bytes; one for all workers of xdist.
     given = getattr(config, "workerinput", {}).get("dure_home")
-    # What is said is compared in English, whatever the developer speaks.
-    os.environ["DURE_LANG"] = "en"
+    os.environ["DURE_LANG"] = LANG
     config.stash[HOME] = Path(given or tempfile.mkdtemp(prefix="dure-test-", dir=servers.place()))
 
 
@@ -52,10 +53,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def logs_as_they_come() -> Iterator[None]:
-    """What one test says about logs does not hold for the next."""
+def as_found() -> Iterator[None]:
+    """What one test says about logs, or about the language of its process, does not hold for the next."""
     yield
     structlog.reset_defaults()
+    os.environ["DURE_LANG"] = LANG
 
 
 @pytest.fixture(scope="session")

@@ -174,6 +174,9 @@ class Clock:
     def advance(self, seconds: float) -> None:
         self._set("fake_now + make_interval(secs => %s)", [seconds])
 
+    def to(self, moment: datetime | str) -> None:
+        self._set("%s::text::timestamptz", [str(moment)])
+
     def now(self) -> datetime:
         row = self._owner.execute("select fake_now from dure.clock").fetchone()
         assert row is not None

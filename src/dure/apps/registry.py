@@ -1,7 +1,7 @@
 """The apps that Dure brings along: a constant table, so that nothing is ever imported by a name from elsewhere."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from types import ModuleType
 
@@ -15,10 +15,14 @@ class App:
     name: str
     operations: Mapping[str, str]
     """The names of its operations, each with `module:Class`."""
+    handlers: Mapping[str, str] = field(default_factory=dict)
+    """The names of its handlers, each with `module:function`."""
     http: str
     """Has `router`, for the HTTP server."""
     demo: str
     """Has `load_demo(database, say_line)` and `fingerprint(database)`."""
+    schedules: str | None = None
+    """Has `ensure(schedules)`, called when a worker starts: makes the schedules that the environment asks for."""
 
 
 APPS: Mapping[str, App] = {
@@ -27,9 +31,11 @@ APPS: Mapping[str, App] = {
         operations={"knowledge.deduplicate": "dure.apps.knowledge.operation:Deduplicate"},
         http="dure.http.routes.batch",
         demo="dure.apps.knowledge.demo",
+        schedules="dure.apps.knowledge.schedules",
     )
 }
 
+HANDLERS: Mapping[str, str] = {name: target for app in APPS.values() for name, target in app.handlers.items()}
 OPERATIONS: Mapping[str, str] = {name: target for app in APPS.values() for name, target in app.operations.items()}
 
 
@@ -44,6 +50,11 @@ def app_of(name: str) -> App:
 def http_modules(named: Iterable[str] = ()) -> list[ModuleType]:
     """Import the web parts of the apps that are named; none named means all. Example: `http_modules()[0].router`."""
     return [import_module(app_of(name).http) for name in tuple(named) or APPS]
+
+
+def schedule_modules() -> list[ModuleType]:
+    """Import what makes the schedules of apps. Example: `for module in schedule_modules(): await module.ensure(s)`."""
+    return [import_module(app.schedules) for app in APPS.values() if app.schedules is not None]
 
 
 def demo_of(name: str) -> ModuleType:

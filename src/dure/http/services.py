@@ -12,6 +12,10 @@ from dure.queue.jobs import Jobs
 from dure.queue.keys import Keys
 from dure.runs.service import Runs
 from dure.runtime.equipment import known_operations
+from dure.schedule.backfills import Backfills
+from dure.schedule.holidays import Calendars
+from dure.schedule.service import Schedules
+from dure.schedule.windows import Windows
 from dure.settings import Settings
 
 
@@ -28,6 +32,10 @@ class Services:
     keys: Keys
     idempotency: Idempotency
     runs: Runs
+    schedules: Schedules
+    calendars: Calendars
+    backfills: Backfills
+    windows: Windows
     metrics: Registry
     host: str
     """The address that the server is bound to: beyond loopback, nothing goes without a key."""
@@ -37,6 +45,7 @@ class Services:
     @classmethod
     def of(cls, settings: Settings, database: Database, metrics: Registry, *, host: str | None = None) -> "Services":
         """Make all services over one database."""
+        operations = known_operations(settings)
         return cls(
             settings=settings,
             database=database,
@@ -46,7 +55,11 @@ class Services:
             workers=Workers(database),
             keys=Keys(database),
             idempotency=Idempotency(database),
-            runs=Runs(database, settings, known_operations(settings)),
+            runs=Runs(database, settings, operations),
+            schedules=Schedules(database, settings, operations.names()),
+            calendars=Calendars(database),
+            backfills=Backfills(database),
+            windows=Windows(database, settings),
             metrics=metrics,
             host=host or settings.host,
         )

@@ -58,6 +58,11 @@ class Context:
         return self.job.tenant_id
 
     @property
+    def database(self) -> Database:
+        """For what must be stored whatever becomes of the job: a transaction apart from `tx()`, committed by itself."""
+        return self._database
+
+    @property
     def attempt(self) -> int:
         """Which start of this job this is, from 1."""
         return self.job.attempt

@@ -58,6 +58,11 @@ class Slot:
         self.interrupted_at = None
         self.job = job
 
+    def require_time(self) -> None:
+        """Refuse to start a job whose deadline passed on its way here."""
+        if self.until <= monotonic():
+            raise DeadlinePassed
+
     def leave(self) -> None:
         """The job here has ended."""
         self.job = None
@@ -90,7 +95,10 @@ class Hands:
         if job.deadline_in_s is None:
             return allowed_s
         now = monotonic()
-        return min(allowed_s, self.deadlines.pop(job.id, now + job.deadline_in_s) - now)
+        left_s = self.deadlines.pop(job.id, now + job.deadline_in_s) - now
+        if left_s > 0 and loaded.spec.deadline == "start":
+            return allowed_s
+        return min(allowed_s, left_s)
 
     async def complete(self, job: Claimed, context: Context, value: Any) -> None:
         """A handler returned: complete its job, in its own transaction if it has one."""
@@ -122,6 +130,8 @@ class Hands:
             return
         if isinstance(error, Cancelled) and reason is None:
             reason = "cancel"
+        if isinstance(error, DeadlinePassed) and reason is None:
+            reason = "deadline"
         if reason == "cancel" and context is not None and context.cancel_reason:
             # The words of who asked, not those in which the handler noticed.
             error = Cancelled(context.cancel_reason)

@@ -144,6 +144,8 @@ class ProcessRunner:
     async def _work(self, slot: Slot, job: Claimed, loaded: Loaded) -> None:
         child: Child | None = None
         try:
+            if job.deadline_in_s is not None:
+                slot.require_time()
             if job.crash_count and not await mark_started(self._hands, job):
                 return
             child = await self._child()

@@ -203,13 +203,21 @@ class Keeper:
         for runner in self._runners:
             for slot in list(runner.slots):
                 if overdue(slot):
-                    interrupt(slot, "deadline" if _by_deadline(slot) else "timeout", "out of time")
+                    interrupt(slot, "deadline" if self._by_deadline(slot) else "timeout", "out of time")
                 elif slot.interrupted_at is not None and now - slot.interrupted_at > FORCE_AFTER_S:
                     self._give_up(runner, slot, now)
         late = [job_id for job_id, at in self._hands.deadlines.items() if at <= now]
         for job in self._pull(late):
             self._hands.deadlines.pop(job.id, None)
             self._hands.end("deadline", job, DeadlinePassed())
+
+    def _by_deadline(self, slot: Slot) -> bool:
+        job = slot.job
+        if job is None or job.deadline_in_s is None:
+            return False
+        loaded = self._hands.registry.loaded(job.handler)
+        ends = loaded is None or loaded.spec.deadline == "end"
+        return ends and job.deadline_in_s <= (job.timeout_s or float("inf"))
 
     def _give_up(self, runner: Runner, slot: Slot, now: float) -> None:
         job, reason = slot.job, slot.reason
@@ -228,8 +236,3 @@ def interrupt(slot: Slot, reason: Reason, text: str) -> None:
     if slot.context is not None:
         slot.context.cancel_reason = text
     slot.interrupt(slot)
-
-
-def _by_deadline(slot: Slot) -> bool:
-    job = slot.job
-    return job is not None and job.deadline_in_s is not None and job.deadline_in_s <= (job.timeout_s or float("inf"))

@@ -22,6 +22,8 @@ from dure.errors import Invalid, UnknownHandler
 from dure.queue.retry import Final
 
 Kind = Literal["loop", "thread", "process"]
+Deadline = Literal["start", "end"]
+"""What a job's deadline means: by then it must have started, or ended."""
 F = TypeVar("F", bound=Callable[..., Any])
 MARK = "__dure_handler__"
 TABLE = "HANDLERS"
@@ -56,6 +58,7 @@ class Spec:
     description: str = ""
     max_retries: int = 3
     timeout_s: float = TIMEOUT_S
+    deadline: Deadline = "end"
     isolate: bool = False
     concurrency: int | None = None
     rate: Rate | None = None
@@ -101,6 +104,7 @@ def handler(
     queue: str = "default",
     max_retries: int = 3,
     timeout_s: float = TIMEOUT_S,
+    deadline: Deadline = "end",
     isolate: Literal["process"] | None = None,
     concurrency: int | None = None,
     rate: Rate | None = None,
@@ -111,7 +115,8 @@ def handler(
     """Mark a function as the handler of jobs of this name.
 
     An `async` function runs on the loop, a plain one in a thread, either in a process of its own with
-    `isolate="process"`. `key` names the parameter that the limits per key go by.
+    `isolate="process"`. `key` names the parameter that the limits per key go by. What runs when its job's deadline
+    passes is interrupted; with `deadline="start"` it may finish, and only does not start any more.
     Example: `@handler("mail.send", rate=Rate(100, per_s=60))` above `async def send(params: Mail, ctx: Context)`.
     """
 
@@ -126,6 +131,7 @@ def handler(
             description=(inspect.getdoc(function) or "").split("\n\n")[0].replace("\n", " "),
             max_retries=max_retries,
             timeout_s=timeout_s,
+            deadline=deadline,
             isolate=isolate == "process",
             concurrency=concurrency,
             rate=rate,
@@ -169,14 +175,18 @@ class Registry:
         """Take a function marked with `@handler`."""
         self._add(getattr(function, MARK))
 
+    def add_entries(self, entries: Mapping[str, str]) -> None:
+        """Take handlers by name, each with its `module:function`, imported when its first job comes."""
+        for name, target in entries.items():
+            self._add(Spec(name=name, target=target))
+
     def collect(self, module: ModuleType) -> None:
         """Take every marked function of a module, and its table of entries."""
         for value in vars(module).values():
             # Not by getattr alone: an object that answers to any name would answer to this one.
             if isinstance(spec := getattr(value, MARK, None), Spec):
                 self._add(spec)
-        for name, target in getattr(module, TABLE, {}).items():
-            self._add(Spec(name=name, target=target))
+        self.add_entries(getattr(module, TABLE, {}))
 
     def names(self) -> list[str]:
         """Answer the names of all handlers."""

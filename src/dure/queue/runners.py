@@ -150,6 +150,8 @@ class LoopRunner:
         slot.take(job, hands.timeout_s(job, loaded))
         self._busy += 1
         try:
+            if job.deadline_in_s is not None:
+                slot.require_time()
             value = await loaded.call(*arguments(job, loaded, context))
             if value is None and context.open_tx is None and slot.job is job:
                 hands.finisher.completed(job, None)
@@ -256,6 +258,8 @@ class ThreadRunner:
             slot.take(job, hands.timeout_s(job, loaded))
             value, error = None, None
             try:
+                if job.deadline_in_s is not None:
+                    slot.require_time()
                 value = loaded.call(*arguments(job, loaded, context))
             except BaseException as raised:
                 error = raised

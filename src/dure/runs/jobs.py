@@ -1,5 +1,6 @@
 """The jobs that carry runs: planning, a slice of it, applying, and a share of that. One screen, one run's life.
 
+dure.run.begin         a schedule's job: asks for a run, and waits for what is done for it
 dure.run.plan          planning ─► planned | refused | empty | failed
 dure.run.plan_slice    a child of it: the changes of some subjects
 dure.run.apply         applying ─► applied | partial | failed | cancelled
@@ -19,25 +20,27 @@ from dure.db.pool import Connection, Database
 from dure.db.sql import load
 from dure.errors import DureError, Refused
 from dure.queue.context import Context
-from dure.queue.model import NewJob
+from dure.queue.model import OPEN, NewJob
 from dure.queue.registry import handler
 from dure.queue.results import WaitForChildren
 from dure.queue.retry import Final, Retryable, judge
 from dure.runs import applying, planning
 from dure.runs.context import TENANT
 from dure.runs.guards import Guards, evaluate
-from dure.runs.model import Reason, Run
+from dure.runs.model import Reason, Run, Then
 from dure.runs.news import tell
 from dure.runs.operation import EXPIRES_S, Operations
 from dure.runs.reading import read_run
-from dure.runs.service import APPLY_JOB, PLAN_JOB, QUEUE, SQL_OPERATION
+from dure.runs.service import APPLY_JOB, PLAN_JOB, QUEUE, SQL_OPERATION, Runs
 from dure.runs.shapes import Stores, shapes_of
 from dure.runs.states import move, record
 from dure.runs.stores.protocol import StoreDown
 from dure.runs.stores.rehearsal import rehearse
 from dure.runs.undoing import plan_rollback
+from dure.runs.wording import sentence
 from dure.settings import Settings
 
+BEGIN_JOB = "dure.run.begin"
 CHUNKS_JOB = "dure.run.apply_chunks"
 TIMEOUT_S = 86_400.0
 RETRIES = 5
@@ -49,6 +52,7 @@ WRONG = (
 )  # fmt: skip
 """What the database says of a statement that would be no better another time."""
 
+_ASKED = load("dure.runs", "run_asked_by")
 _GUARDS = load("dure.runs", "run_guards")
 _APPROVALS = load("dure.runs", "approvals_of_plan")
 
@@ -57,6 +61,15 @@ class RunParams(BaseModel):
     """Which run."""
 
     run_id: str
+
+
+class BeginParams(BaseModel):
+    """Which operation, for whom, and what follows its plan."""
+
+    operation: str
+    params: dict[str, Any] = {}
+    mode: Then = "plan"
+    author: str
 
 
 class SliceParams(BaseModel):
@@ -70,6 +83,11 @@ def handlers(database: Database, settings: Settings, operations: Operations) -> 
     """Answer the handlers of runs, for a worker's registry. Example: `for one in handlers(…): registry.add(one)`."""
     jobs = RunJobs(database, settings, operations)
     options: dict[str, Any] = {"queue": QUEUE, "timeout_s": TIMEOUT_S, "max_retries": RETRIES}
+
+    @handler(BEGIN_JOB, **options)
+    async def begin(params: BeginParams, ctx: Context) -> Any:
+        """Ask for a run, and wait for it."""
+        return await jobs.begin(params, ctx)
 
     @handler(PLAN_JOB, **options)
     async def plan(params: RunParams, ctx: Context) -> Any:
@@ -95,7 +113,7 @@ def handlers(database: Database, settings: Settings, operations: Operations) -> 
         async with jobs.room:
             return await jobs.apply_chunks(params.run_id, ctx)
 
-    return [plan, plan_slice, apply, apply_chunks]
+    return [begin, plan, plan_slice, apply, apply_chunks]
 
 
 class RunJobs:
@@ -106,9 +124,29 @@ class RunJobs:
         self._settings = settings
         self._operations = operations
         self._planner = planning.Planner(database, operations)
+        self._runs = Runs(database, settings, operations)
         # Each holds up to three connections, and waits for one while it holds another: more of them at a time than the
         # pool can bear would wait for each other for ever.
         self.room = asyncio.Semaphore(max(1, settings.pool_max // CONNECTIONS_A_JOB))
+
+    async def begin(self, params: BeginParams, ctx: Context) -> Any:
+        """Ask for a run, and say when its jobs have ended what came of it; one that failed is this job's failure."""
+        async with self._database.system_tx() as tx:
+            row = await (await tx.execute(_ASKED, {"job_id": ctx.job.id})).fetchone()
+        if row is None:
+            await self._runs.plan_for_job(
+                await ctx.tx(), ctx.tenant_id, params.operation, params.params,
+                author=params.author, then=params.mode, job_id=ctx.job.id,
+            )  # fmt: skip
+            return WaitForChildren()
+        children = await ctx.children()
+        if any(children.get(state) for state in OPEN):
+            # Its planning has ended, and asked for its application.
+            return WaitForChildren()
+        run = await self._read(row[0], ctx)
+        if run.state in ("failed", "refused", "cancelled"):
+            raise Final(f"run {run.id} is {run.state}: {sentence(run.reason, 'en')}")
+        return {"run_id": run.id, "state": run.state, "counts": dict(run.counts)}
 
     async def plan(self, run_id: str, ctx: Context) -> Any:
         """Plan a run, in two goes when it has slices: the first asks for them, the second adds them up."""

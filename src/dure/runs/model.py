@@ -20,6 +20,8 @@ RUN_OVER: frozenset[str] = frozenset(
     {"applied", "partial", "failed", "cancelled", "rejected", "expired", "refused", "empty"}
 )
 ChangeState = Literal["planned", "asked", "kept", "intended", "applied", "conflict", "failed", "skipped"]
+Then = Literal["plan", "approve", "apply"]
+"""What follows a plan: nothing, its application once it is approved, or at once."""
 Mode = Literal["strict", "clean_only", "force"]
 Approval = Literal["none", "one", "other"]
 """Who must say yes before a plan is applied: nobody but who applies it, anyone, or a person other than the author."""
@@ -132,6 +134,9 @@ class Run:
     """Changes that are planned and not yet applied, failed, in conflict or skipped."""
     rolled_back: Literal["no", "partly", "wholly"]
     """Derived from its rollback runs."""
+    then_do: Then = "plan"
+    asked_by_job: str | None = None
+    """The job, of a schedule, that asked for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -258,8 +258,11 @@ async def fail(tx: Connection, run: Run, error: BaseException) -> None:
 
 async def apply_next(tx: Connection, run: Run, ctx: Context) -> None:
     """Go on to apply what was just planned, when that was asked for together with the plan."""
-    job = (await ctx.enqueue_many([NewJob(handler=APPLY_JOB, params={"run_id": run.id}, queue=QUEUE)]))[0]
-    await move(tx, run.id, ["planned"], "applying", job_id=job.id)
+    # A child of the job that asked for the run, if one waits for it.
+    parent_id = run.asked_by_job
+    job = NewJob(handler=APPLY_JOB, params={"run_id": run.id}, queue=QUEUE, parent_id=parent_id)
+    job_id = (await ctx.enqueue_many([job]))[0].id
+    await move(tx, run.id, ["planned"], "applying", job_id=job_id)
     await record(tx, run.tenant_id, run.id, run.author, "run.apply", {})
 
 

@@ -30,6 +30,7 @@ _FIELDS = (
     "id", "tenant_id", "operation", "rollback_of", "mode", "params", "author", "note", "state", "reason", "stores",
     "counts", "guards", "notes", "population", "plan_hash", "job_id", "paused_at", "created_at", "planned_at",
     "expires_at", "started_at", "finished_at", "applied", "conflicts", "failed", "skipped", "to_do", "rolled_back",
+    "then_do", "asked_by_job",
 )  # fmt: skip
 """What `sql/runs_read.sql` answers, in its order."""
 

@@ -16,7 +16,7 @@ from dure.ids import is_tenant_id
 from dure.queue.client import enqueue_on
 from dure.queue.cursors import is_id
 from dure.queue.model import NewJob
-from dure.runs.model import Mode, Reason, Run
+from dure.runs.model import Mode, Reason, Run, Then
 from dure.runs.operation import Operations
 from dure.runs.reading import RunReader, read_run
 from dure.runs.states import move, record
@@ -76,7 +76,7 @@ class Runs(RunReader):
         if operation in self._operations.names():
             # Defaults are written down, so that what is stored is all that the plan follows from.
             params = self._operations.find(operation).params(params).model_dump(mode="json")
-        return await self._begin(tenant_id, operation, params, author, note, then_apply, tx)
+        return await self._begin(tenant_id, operation, params, author, note, _then(then_apply), tx)
 
     async def plan_sql(
         self,
@@ -93,7 +93,25 @@ class Runs(RunReader):
         if not statement.strip() or len(statement) > STATEMENT_CHARS_MAX or "\x00" in statement:
             raise Invalid(field="statement", reason="out_of_range", min=1, max=STATEMENT_CHARS_MAX)
         params = {"statement": statement, "leaves": list(leaves)}
-        return await self._begin(tenant_id, SQL_OPERATION, params, author, note, then_apply, tx)
+        return await self._begin(tenant_id, SQL_OPERATION, params, author, note, _then(then_apply), tx)
+
+    async def plan_for_job(
+        self,
+        tx: Connection,
+        tenant_id: str,
+        operation: str,
+        params: Mapping[str, Any],
+        *,
+        author: str,
+        then: Then,
+        job_id: str,
+    ) -> Run:
+        """Ask for a plan inside the transaction of a job, which waits for it: what is done for it is its child.
+
+        With `then="approve"` it is applied as soon as somebody has said yes.
+        """
+        params = self._operations.find(operation).params(params).model_dump(mode="json")
+        return await self._begin(tenant_id, operation, params, author, "", then, tx, job_id)
 
     async def rollback(
         self,
@@ -119,7 +137,15 @@ class Runs(RunReader):
             source = await read_run(own, run_id)
             _require_undoable(source)
             return await self._insert(
-                own, source.tenant_id, source.operation, params, author, note, then_apply, rollback_of=run_id, mode=mode
+                own,
+                source.tenant_id,
+                source.operation,
+                params,
+                author,
+                note,
+                _then(then_apply),
+                rollback_of=run_id,
+                mode=mode,
             )
 
     async def approve(
@@ -145,7 +171,12 @@ class Runs(RunReader):
                 _require_override(head, override, reason)
             await self._say(tx, run_id, head, decision, actor, reason)
             await self._move(tx, run_id, ["planned", "refused"], "approved", keep_reason=False)
-            return await self._record(tx, run_id, head, actor, f"run.{decision}", {"reason": reason})
+            approved = await self._record(tx, run_id, head, actor, f"run.{decision}", {"reason": reason})
+            if head["then_do"] != "approve":
+                return approved
+            job_id = await self._enqueue(tx, head["tenant_id"], APPLY_JOB, run_id)
+            await self._move(tx, run_id, ["approved"], "applying", job_id=job_id)
+            return await self._record(tx, run_id, head, actor, "run.apply", {})
 
     async def reject(self, tenant_id: str | None, run_id: str, *, actor: str, reason: str = "") -> Run:
         """Say no to a plan; it can never be applied."""
@@ -233,15 +264,16 @@ class Runs(RunReader):
         params: Mapping[str, Any],
         author: str,
         note: str,
-        then_apply: bool,
+        then: Then,
         tx: Connection | None,
+        asked_by_job: str | None = None,
     ) -> Run:
         if not is_tenant_id(tenant_id):
             raise Invalid(field="tenant_id", reason="wrong_format", expected="acme-1")
         async with self._inside(tx) as own:
             if not await self._knows(own, operation):
                 raise NotFound("operation", operation)
-            return await self._insert(own, tenant_id, operation, params, author, note, then_apply)
+            return await self._insert(own, tenant_id, operation, params, author, note, then, asked_by_job=asked_by_job)
 
     @asynccontextmanager
     async def _inside(self, tx: Connection | None) -> AsyncIterator[Connection]:
@@ -265,10 +297,11 @@ class Runs(RunReader):
         params: Mapping[str, Any],
         author: str,
         note: str,
-        then_apply: bool,
+        then: Then,
         *,
         rollback_of: str | None = None,
         mode: Mode | None = None,
+        asked_by_job: str | None = None,
     ) -> Run:
         if len(note) > NOTE_CHARS_MAX:
             raise Invalid(field="note", reason="too_large", size_bytes=len(note), max_bytes=NOTE_CHARS_MAX)
@@ -280,12 +313,14 @@ class Runs(RunReader):
             "params": json.dumps(params, ensure_ascii=False),
             "author": author,
             "note": note,
-            "then_do": "apply" if then_apply else "plan",
+            "then_do": then,
+            "asked_by_job": asked_by_job,
         }
         row = await (await tx.execute(_INSERT, values)).fetchone()
         assert row is not None
         run_id = str(row[0])
-        await self._set_job(tx, run_id, await self._enqueue(tx, tenant_id, PLAN_JOB, run_id))
+        # The job that asked waits for what it asked for, as a parent does for its children.
+        await self._set_job(tx, run_id, await self._enqueue(tx, tenant_id, PLAN_JOB, run_id, parent_id=asked_by_job))
         head = {"tenant_id": tenant_id}
         return await self._record(
             tx, run_id, head, author, "run.plan", {"operation": operation, "rollback_of": rollback_of}
@@ -363,8 +398,10 @@ class Runs(RunReader):
     ) -> None:
         await move(tx, run_id, come_from, to, reason=reason, job_id=job_id, keep_reason=keep_reason)
 
-    async def _enqueue(self, tx: Connection, tenant_id: str, handler: str, run_id: str) -> str:
-        job = NewJob(handler=handler, params={"run_id": run_id}, queue=QUEUE)
+    async def _enqueue(
+        self, tx: Connection, tenant_id: str, handler: str, run_id: str, *, parent_id: str | None = None
+    ) -> str:
+        job = NewJob(handler=handler, params={"run_id": run_id}, queue=QUEUE, parent_id=parent_id)
         return (await enqueue_on(tx, tenant_id, [job]))[0].id
 
     async def _set_job(self, tx: Connection, run_id: str, job_id: str) -> None:
@@ -375,6 +412,10 @@ class Runs(RunReader):
     ) -> Run:
         await record(tx, str(head["tenant_id"]), run_id, actor, verb, detail)
         return await read_run(tx, run_id)
+
+
+def _then(then_apply: bool) -> Then:
+    return "apply" if then_apply else "plan"
 
 
 def _require_undoable(source: Run) -> None:

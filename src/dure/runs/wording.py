@@ -8,7 +8,7 @@ from typing import Any
 
 from dure.lang import knows, say
 
-TABLES = ("runs.reasons", "knowledge.reasons", "reasons")
+TABLES = ("runs.reasons", "knowledge.reasons", "interventions.reasons", "reasons")
 """Where a reason's code is looked for, in this order."""
 SAID = "said"
 """The code of a reason that somebody gave as a plain sentence."""

@@ -12,6 +12,7 @@ from dure.queue.registry import Registry
 from dure.runs.declaring import declare_operations
 from dure.runs.jobs import handlers
 from dure.runs.operation import Operations
+from dure.schedule.service import Schedules
 from dure.settings import Settings
 
 
@@ -23,8 +24,13 @@ async def equip(database: Database, settings: Settings, registry: Registry | Non
     registry = registry or Registry.build(settings.imports, demo=settings.demo)
     operations = known_operations(settings)
     await declare_operations(database, Operations.build(settings.imports))
+    apps = import_module("dure.apps.registry")
+    registry.add_entries(apps.HANDLERS)
     for one in [deliver, *handlers(database, settings, operations)]:
         registry.add(one)
+    schedules = Schedules(database, settings, operations.names())
+    for module in apps.schedule_modules():
+        await module.ensure(schedules)
     return registry
 
 

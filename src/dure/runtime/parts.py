@@ -29,6 +29,11 @@ from dure.runs.operation import Operations
 from dure.runs.service import Runs
 from dure.runtime.equipment import equip, known_operations
 from dure.runtime.web import HttpServer, bind
+from dure.schedule.backfills import Backfills
+from dure.schedule.holidays import Calendars
+from dure.schedule.service import Schedules
+from dure.schedule.ticker import Ticker
+from dure.schedule.windows import Windows
 from dure.settings import Settings
 
 GUARD_S = 1.0
@@ -49,6 +54,10 @@ class Runtime:
     workers: Workers
     keys: Keys
     runs: Runs
+    schedules: Schedules
+    calendars: Calendars
+    backfills: Backfills
+    windows: Windows
 
     def __init__(self, settings: Settings, *, worker: bool = False, http: bool = False, migrate: bool = False) -> None:
         self.settings = settings
@@ -116,6 +125,9 @@ class Runtime:
             self.worker = Worker(self.database, await equip(self.database, self.settings, self.registry), self.settings)
             stack.push_async_callback(self.worker.stop)
             await self.worker.start()
+            ticker = Ticker(self.database, self.settings)
+            stack.push_async_callback(ticker.stop)
+            await ticker.start()
         if wants_http:
             self.http = self.web(bind(self.settings.host, self.settings.port))
             stack.push_async_callback(self.http.stop)
@@ -138,6 +150,10 @@ class Runtime:
         self.workers = Workers(self.database)
         self.keys = Keys(self.database)
         self.runs = Runs(self.database, self.settings, self.operations)
+        self.schedules = Schedules(self.database, self.settings, self.operations.names())
+        self.calendars = Calendars(self.database)
+        self.backfills = Backfills(self.database)
+        self.windows = Windows(self.database, self.settings)
 
     async def _find_database(self, stack: AsyncExitStack) -> embedded.Lease | None:
         if not self.embedded:

@@ -5,7 +5,7 @@
 select r.id::text, r.tenant_id, r.operation, r.rollback_of::text, r.mode, r.params, r.author, r.note, shown.state,
        r.reason, r.stores, r.counts, r.guards, r.notes, r.population, r.plan_hash, r.job_id::text, r.paused_at, r.created_at, r.planned_at,
        r.expires_at, r.started_at, r.finished_at, done.applied, done.conflicts, done.failed, done.skipped, done.to_do,
-       case when undone.n = 0 then 'no' when undone.n >= done.applied then 'wholly' else 'partly' end
+       case when undone.n = 0 then 'no' when undone.n >= done.applied then 'wholly' else 'partly' end, r.then_do, r.asked_by_job::text
 from dure.run r
 cross join lateral (
     select coalesce(sum(k.applied), 0)::bigint as applied, coalesce(sum(k.conflicts), 0)::bigint as conflicts,

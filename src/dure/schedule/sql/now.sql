@@ -1,0 +1,2 @@
+-- The time by which Dure decides. Locks nothing.
+select dure.now()

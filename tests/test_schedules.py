@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -356,3 +357,29 @@ async def test_reasons_are_spoken_in_both_languages() -> None:
         assert reason_text(why(code), "en") != reason_text(why(code), "ko") != code
     assert "7" in reason_text(why("line_full", max=7), "ko")
     assert json.dumps(why("missed", policy="latest"))
+
+
+@pytest.mark.parametrize("zone", ["Asia/Seoul", "America/New_York"])
+async def test_neither_the_zone_nor_the_clock_of_the_machine_matters(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    wrong_by_s = 86_400
+    real_s, real_ns = time.time, time.time_ns
+    monkeypatch.setenv("TZ", zone)
+    monkeypatch.setattr(time, "time", lambda: real_s() + wrong_by_s)
+    monkeypatch.setattr(time, "time_ns", lambda: real_ns() + wrong_by_s * 10**9)
+    time.tzset()
+    try:
+        made = await plan.create(rule={"kind": "daily", "at": ["09:00"]}, zone="Asia/Seoul")
+        window = await plan.windows.start(TENANT, "inbox", handler="t.work", actor=ACTOR)
+        assert made.next_fire_at == datetime(2026, 3, 3, tzinfo=UTC)
+        assert (window.started_at, window.ends_at) == (plan.clock.now(), plan.clock.later(900))
+        monkeypatch.undo()
+        # A machine whose clock is right comes later, and still its window is the last.
+        await plan.tick(after_s=900)
+        last = await plan.windows.start(TENANT, "inbox", handler="t.work", actor=ACTOR)
+        assert (await plan.windows.get(TENANT, "inbox")).id == last.id
+        assert await plan.tick(to=made.next_fire_at) == 1
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -174,7 +174,7 @@ class Backfills:
             await tx.execute(_STATE, _moving(found.id, BACKFILL_STATES, "running"))
             await tx.execute(_SETTLE, {"id": found.id})
             if not await (await tx.execute(_RETRY, {"id": found.id})).fetchall():
-                raise Conflict("nothing_to_retry", id=backfill_id)
+                raise Conflict("backfill_nothing_to_retry", id=backfill_id)
             await record(tx, found.tenant_id, actor, "backfill.retry", f"backfill:{found.id}")
             return await _read(tx, tenant_id, backfill_id)
 

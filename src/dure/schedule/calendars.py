@@ -178,6 +178,8 @@ def _name(value: Mapping[str, Any], field: str) -> str:
         raise Invalid(field=f"{field}.name", reason="wrong_type", expected="str")
     if len(name) > NAME_CHARS_MAX:
         raise Invalid(field=f"{field}.name", reason="too_long", length=len(name), max=NAME_CHARS_MAX)
+    if "\x00" in name:
+        raise Invalid(field=f"{field}.name", reason="nul_byte")
     return name
 
 

@@ -1,6 +1,5 @@
 """What may be asked of schedules and windows: each refusal names the field."""
 
-import json
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
@@ -8,8 +7,8 @@ from typing import Any
 from dure.db.pool import Connection
 from dure.db.sql import load
 from dure.errors import Invalid, NotFound, UnknownHandler
-from dure.ids import uuid7
-from dure.schedule.calendars import calendar_from
+from dure.queue.payload import encode
+from dure.schedule.calendars import calendar_from, calendar_to
 from dure.schedule.documents import read_moment
 from dure.schedule.model import CATCH_UPS, MODES, OVERLAPS, NewSchedule
 from dure.schedule.placeholders import check_placeholders
@@ -23,19 +22,22 @@ OPTIONS: Mapping[str, tuple[type, ...]] = {
     "queue": (str,), "priority": (int,), "max_retries": (int,), "timeout_s": (int, float), "tags": (list, tuple),
 }  # fmt: skip
 
+_NEW_ID = load("dure.schedule", "new_id")
 _HANDLER = load("dure.schedule", "handler_known")
 _OPERATION = load("dure.schedule", "operation_known")
 _CALENDAR = load("dure.schedule", "calendar_read")
 
 
-def new_id() -> str:
-    """Answer a new id that sorts by time."""
-    return str(uuid7())
+async def new_id(tx: Connection) -> str:
+    """Answer a new id that sorts by the database's time."""
+    row = await (await tx.execute(_NEW_ID)).fetchone()
+    assert row is not None
+    return str(row[0])
 
 
-def to_json(value: Any) -> str:
-    """Answer the JSON of a value that is stored."""
-    return json.dumps(value, ensure_ascii=False, default=_plain)
+def to_json(value: Any, field: str = "params") -> str:
+    """Answer the JSON of a value that is stored, or refuse what no JSON of the database holds."""
+    return encode(value, field=field)
 
 
 def require_number(field: str, value: Any, low: int, high: int) -> int:
@@ -130,8 +132,7 @@ def stored(wanted: NewSchedule, now: datetime) -> dict[str, Any]:
 
 def stored_calendar(entries: Mapping[str, Any]) -> str:
     """Answer a calendar's entries as they are kept, checked."""
-    calendar_from(entries)
-    return to_json(dict(entries))
+    return to_json(calendar_to(calendar_from(entries)), "entries")
 
 
 def _rule(wanted: NewSchedule, now: datetime) -> dict[str, Any]:
@@ -142,9 +143,3 @@ def _rule(wanted: NewSchedule, now: datetime) -> dict[str, Any]:
     if isinstance(rule, Once) and wanted.jitter_s:
         raise Invalid(field="jitter_s", reason="not_both", other="once")
     return dict(rule_to(rule))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise Invalid(field="params", reason="wrong_type", expected="JSON")

@@ -14,7 +14,7 @@ from typing import Any
 
 from dure.schedule.calendars import Calendar
 from dure.schedule.model import Outcome, Schedule, why
-from dure.schedule.timing import Timing
+from dure.schedule.rules import Timing
 
 GRACE = timedelta(seconds=30)
 """A fire that is late by no more is on time, whatever the policy says of those that were missed."""

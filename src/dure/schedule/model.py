@@ -212,7 +212,9 @@ def reason_text(reason: Why | None, lang: str | None = None) -> str:
     if reason is None:
         return ""
     key = f"schedule.reasons.{reason['code']}"
-    params = reason.get("params") or {}
+    params = dict(reason.get("params") or {})
+    if reason["code"] == "weekday":
+        params["name"] = say(f"schedule.weekdays.{params['name']}", lang)
     if not knows(key):
         return str(params.get("text") or reason["code"])
     try:

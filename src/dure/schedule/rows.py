@@ -17,8 +17,7 @@ from dure.schedule.calendars import Calendar, calendar_from
 from dure.schedule.due import Entry
 from dure.schedule.model import Backfill, Cause, Fire, Schedule, Why, Window, columns_of, why
 from dure.schedule.placeholders import fill
-from dure.schedule.rules import rule_from, zone_of
-from dure.schedule.timing import Timing, jitter
+from dure.schedule.rules import Timing, jitter, rule_from, zone_of
 
 BEGIN_RUN_JOB = "dure.run.begin"
 OPEN_JOBS_MAX = 100

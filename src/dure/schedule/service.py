@@ -19,6 +19,7 @@ from dure.ids import is_tenant_id
 from dure.queue.cursors import bad_cursor, from_cursor, id_from_cursor, is_id, to_cursor
 from dure.queue.views import Page
 from dure.schedule.checking import new_id, require_calendar, require_target, stored
+from dure.schedule.clocks import TICK
 from dure.schedule.documents import read_moment
 from dure.schedule.due import Entry, passed
 from dure.schedule.model import Fire, Moved, NewSchedule, Outcome, Schedule, why
@@ -81,7 +82,7 @@ class Schedules:
         await require_target(tx, wanted, self._operations)
         await require_calendar(tx, tenant_id, wanted.calendar)
         values = {
-            **columns, "id": new_id(), "tenant_id": tenant_id, "author": actor, "paused": wanted.paused,
+            **columns, "id": await new_id(tx), "tenant_id": tenant_id, "author": actor, "paused": wanted.paused,
             "next_fire_at": None, "window_id": None,
         }  # fmt: skip
         row = await (await tx.execute(_INSERT, values)).fetchone()
@@ -228,16 +229,20 @@ class Schedules:
     ) -> Fire:
         """Fire now, in a transaction of the system, which the caller commits."""
         found, now = await lock_schedule(tx, tenant_id, ref)
+        newest = await _newest_fire(tx, found.id)
+        # A moment is of one fire; that of the one that is due now stays free for it.
+        taken = [at for at in (found.next_fire_at, newest and newest.fire_at) if at is not None]
+        at = now
+        while at in taken:
+            at += TICK
         given = None if params is None else {**found.params, **params}
-        (job_id,) = await make_jobs(tx, [(found, job_of(found, now, given))])
-        await write_fires(tx, [(found, Entry(now, "made"), job_id)], cause="manual", actor=actor)
-        await advance(tx, [Step(found.id, found.next_fire_at, now, (job_id,))])
+        (job_id,) = await make_jobs(tx, [(found, job_of(found, at, given))])
+        await write_fires(tx, [(found, Entry(at, "made"), job_id)], cause="manual", actor=actor)
+        await advance(tx, [Step(found.id, found.next_fire_at, at, (job_id,))])
         await record(tx, found.tenant_id, actor, "schedule.run", f"schedule:{found.id}", job_id=job_id)
-        # No fire is later than now.
-        values = {"id": found.id, "before": None, "outcome": None, "limit": 1}
-        row = await (await tx.execute(_FIRES, values)).fetchone()
-        assert row is not None
-        return fire_of(row)
+        made = await _newest_fire(tx, found.id, before=at + TICK)
+        assert made is not None
+        return made
 
     async def check(
         self, tenant_id: str | None = None, *, repair: bool = False, actor: str = "check"
@@ -311,6 +316,12 @@ async def find_schedule(
     if not found:
         raise NotFound("schedule", ref)
     return found[0], await now_of(tx)
+
+
+async def _newest_fire(tx: Connection, schedule_id: str, before: datetime | None = None) -> Fire | None:
+    values = {"id": schedule_id, "before": before, "outcome": None, "limit": 1}
+    row = await (await tx.execute(_FIRES, values)).fetchone()
+    return None if row is None else fire_of(row)
 
 
 def _require_revision(found: Schedule, revision: int | None) -> None:

@@ -92,7 +92,7 @@ class Windows:
         async with self._database.system_tx() as tx:
             await require_handler(tx, handler)
             await self._close_if_over(tx, tenant_id, key)
-            window_id, schedule_id = new_id(), new_id()
+            window_id, schedule_id = await new_id(tx), await new_id(tx)
             now = await now_of(tx)
             ends_at = now + timedelta(seconds=for_s)
             schedule = {

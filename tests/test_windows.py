@@ -226,3 +226,22 @@ async def test_an_unknown_handler_opens_nothing(plan: Plan) -> None:
         await start(plan, handler="t.none")
     assert await one(plan.database, "select count(*) from dure.window") == 0
     assert work
+
+
+async def test_what_closed_long_ago_is_removed_and_nothing_else(plan: Plan) -> None:
+    await start(plan)
+    await plan.tick(after_s=900)
+    await plan.create("kept")
+    await plan.tick(after_s=60)
+    await rows(plan.database, "update dure.fire set created_at = dure.now()")
+    await plan.ticker.prune()
+    assert (await plan.windows.get(TENANT, "inbox")).state == "elapsed"
+    plan.clock.advance(89 * 86_400)
+    await plan.ticker.prune()
+    assert len((await plan.schedules.history(TENANT, "kept")).items) == 1
+    plan.clock.advance(2 * 86_400)
+    await plan.ticker.prune()
+    with pytest.raises(NotFound):
+        await plan.windows.get(TENANT, "inbox")
+    assert await rows(plan.database, "select name from dure.schedule") == [("kept",)]
+    assert (await plan.schedules.history(TENANT, "kept")).items == ()

@@ -60,7 +60,7 @@ _WAITING = load("dure.schedule", "schedules_waiting")
 _FIRE_MADE = load("dure.schedule", "fire_made")
 _DISABLE = load("dure.schedule", "schedule_disable")
 _NEXT = load("dure.schedule", "next_due")
-_PRUNE = load("dure.schedule", "fires_prune")
+_PRUNE = [load("dure.schedule", name) for name in ("fires_prune", "windows_prune", "schedules_prune")]
 
 
 class Ticker:
@@ -103,7 +103,7 @@ class Ticker:
             wait_s = POLL_S
             try:
                 await self.tick()
-                await self._prune()
+                await self._prune_now_and_then()
                 wait_s = await self._until_next()
             except Exception as error:
                 # Whatever it was: a ticker that has ended fires nothing, and nobody would see it.
@@ -189,17 +189,22 @@ class Ticker:
                 await record(tx, row[0], ACTOR, "schedule.disable", f"schedule:{schedule_id}", reason=reason)
         self._log.error("schedule.disabled", schedule_id=schedule_id, reason=str(error))
 
-    async def _prune(self) -> None:
+    async def _prune_now_and_then(self) -> None:
         now_s = asyncio.get_running_loop().time()
         if now_s < self._prune_at:
             return
         self._prune_at = now_s + PRUNE_EVERY_S * (0.5 + self._jitter.random())
+        await self.prune()
+
+    async def prune(self) -> None:
+        """Remove old fires, and windows and schedules that were closed or deleted long ago."""
         values = {"keep_s": self._settings.retention_failed_days * DAY_S, "most": PRUNE_STEP}
-        more = True
-        while more:
-            async with self._database.system_tx() as tx:
-                row = await (await tx.execute(_PRUNE, values)).fetchone()
-            more = bool(row and row[0])
+        for statement in _PRUNE:
+            more = True
+            while more:
+                async with self._database.system_tx() as tx:
+                    row = await (await tx.execute(statement, values)).fetchone()
+                more = bool(row and row[0])
 
 
 async def _without_those_there(tx: Connection, turns: list[tuple[Schedule, Turn]]) -> list[tuple[Schedule, Turn]]:

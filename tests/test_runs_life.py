@@ -418,3 +418,30 @@ async def _job_is_over(students: Batches, run_id: str) -> bool:
     open_job = "j.id = r.job_id and j.state in ('pending', 'processing')"
     statement = f"select from dure.run r join dure.job j on {open_job} where r.id = %s"
     return not await rows(students.database, statement, [run_id])
+
+
+@dure.operation("odd.raise_all")
+class RaiseAll:
+    """Raises numbers in a table whose names hold what statements are made of."""
+
+    stores = (dure.Table('other."Ad%vice"'),)
+
+    async def subjects(self, params, ctx):
+        async for row in ctx.rows('select id from other."Ad%vice" order by id'):
+            yield row.id
+
+    async def plan(self, subjects, ctx):
+        advice = ctx.store('other."Ad%vice"')
+        for row in await advice.get(subjects):
+            yield advice.update(row, {"100%": row.values["100%"] + 1})
+
+
+async def test_names_with_a_percent_sign_are_changed_and_put_back(database: Database) -> None:
+    await rows(database, "create schema other")
+    await rows(database, 'create table other."Ad%vice" (id int primary key, "100%" int)')
+    await rows(database, 'insert into other."Ad%vice" values (1, 1), (2, 2)')
+    async with batches(database, [RaiseAll]) as made:
+        run = await made.apply(await made.plan("odd.raise_all"))
+        assert (run.state, run.applied) == ("applied", 2)
+        assert (await made.undo(run)).state == "applied"
+    assert await rows(database, 'select "100%" from other."Ad%vice" order by id') == [(1,), (2,)]

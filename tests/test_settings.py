@@ -111,6 +111,8 @@ def test_where_the_database_is(environment, url, monkeypatch):
         ("postgres://a@h/d", "postgresql://a@h/d"),
         ("postgresql+psycopg://a@h/d", "postgresql://a@h/d"),
         ("postgresql+asyncpg://a:p%40@h/d?ssl=require", "postgresql://a:p%40@h/d?sslmode=require"),
+        ("postgresql:///d?host=/run/x", "postgresql:///d?host=%2Frun%2Fx"),
+        ("postgresql://h/d?pgbouncer=true", "postgresql://h/d"),
         ("postgresql://a@h/d?pgbouncer=true&connect_timeout=3", "postgresql://a@h/d?connect_timeout=3"),
         ("host=/tmp/x user=me", "host=/tmp/x user=me"),
     ],

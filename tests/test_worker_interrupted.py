@@ -144,6 +144,26 @@ async def test_cancelling_a_waiting_job_and_its_children(database: Database):
         assert await rows(database, "select from dure.cancellation") == []
 
 
+async def test_children_made_while_their_parent_is_cancelled_are_cancelled_too(database: Database):
+    ran: list[str] = []
+
+    @handler("t.parent")
+    async def parent(params: dict[str, Any], ctx: Context) -> WaitForChildren:
+        await ctx.enqueue("t.child", parent_id=ctx.job.id)
+        # Whoever cancels cannot see the child yet, and the handler is through before it hears of it.
+        await jobs_of(database).cancel(TENANT, ctx.job.id, reason="not needed", actor="kim")
+        return WaitForChildren()
+
+    @handler("t.child")
+    async def child() -> None:
+        ran.append("ran")
+
+    async with running(database, [parent, child]):
+        await ask(database, "t.parent")
+        assert await all_ended(database) == {"cancelled": 2}
+    assert ran == []
+
+
 async def test_cancelling_a_running_job_stops_its_handler_and_rolls_its_transaction_back(database: Database):
     await effects_table(database)
     gate = Gate()

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -224,7 +224,8 @@ def _translate_query(url: str) -> str:
         for name, value in parse_qsl(parts.query, keep_blank_values=True)
         if name not in {"pgbouncer", "connection_limit", "prepared_statement_cache_size"}
     ]
-    return urlunsplit(parts._replace(query=urlencode(words, quote_via=quote)))
+    # Not put together again from its parts: a URL without a host would lose its slashes.
+    return "?".join([url.partition("?")[0], *([urlencode(words, quote_via=quote)] if words else [])])
 
 
 def _asks_for_pooler(url: str) -> bool:

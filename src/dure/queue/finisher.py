@@ -22,6 +22,7 @@ from dure.queue.scribe import Scribe
 
 FINISH = load("dure.queue", "finish")
 FINISHED = load("dure.queue", "finished")
+END_ORPHANS = load("dure.queue", "end_orphans")
 SETTLE = load("dure.queue", "settle")
 FLUSH_MAX = 1_000
 GATHER_S = 0.002
@@ -217,6 +218,7 @@ async def wait_in(connection: Connection, job: Claimed) -> None:
     row = await (await connection.execute(SETTLE, {"outcomes": json.dumps([outcome]), "closed": []})).fetchone()
     if row is None or not row[0]:
         raise LeaseLost(id=job.id)
+    await connection.execute(END_ORPHANS, {"id": job.id})
 
 
 def _finish_values(batch: list[Completion], closed: list[int]) -> dict[str, Any]:

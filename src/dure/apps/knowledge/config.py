@@ -38,7 +38,13 @@ class KnowledgeSettings(BaseSettings):
     """The settings of the knowledge app. Example: `KnowledgeSettings(memories=("vecs.team",), skills_url=None)`."""
 
     model_config = SettingsConfigDict(
-        env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True, populate_by_name=True
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        populate_by_name=True,
+        # Fields may be given by name, and so are looked for by name too: never as plain HOME or TENANT.
+        env_prefix="DURE_KNOWLEDGE__",
     )
 
     memories: Tables = Field(default=(MEMORIES,), validation_alias=_named("DURE_KNOWLEDGE_MEMORIES"))

@@ -115,7 +115,7 @@ async def population(tx: Connection, shape: Shape) -> int:
     estimate = int((await cursor.fetchall())[0][0])
     if estimate > COUNTED_ROWS_MAX:
         return estimate
-    cursor = await tx.execute(compose.template("population_count").format(table=compose.table(shape)))
+    cursor = await tx.execute(compose.template("population_count").format(table=compose.table(shape)), [])
     return int((await cursor.fetchall())[0][0])
 
 
@@ -133,7 +133,8 @@ async def _read(
     )
     try:
         async with tx.transaction():
-            cursor = await tx.execute(statement, compose.columns_given(values, len(columns)))
+            # Not prepared: a plan that is kept may have been made when the table was empty, and reads it for every key.
+            cursor = await tx.execute(statement, compose.columns_given(values, len(columns)), prepare=False)
             return [(values[at - 1], Found(tuple(image), revision)) for at, image, revision in await cursor.fetchall()]
     except psycopg.DataError as error:
         message = error.diag.message_primary or str(error)

@@ -14,8 +14,8 @@ TENANT = "default"
 
 @pytest.fixture
 def schedules(database: Database, monkeypatch: pytest.MonkeyPatch) -> Schedules:
-    for name in ("ENABLED", "INTERVAL_SECONDS", "DRY_RUN"):
-        monkeypatch.delenv(f"BATCH_DEDUP_{name}", raising=False)
+    for name in ("BATCH_DEDUP_ENABLED", "BATCH_DEDUP_INTERVAL_SECONDS", "BATCH_DEDUP_DRY_RUN", "DURE_TENANT"):
+        monkeypatch.delenv(name, raising=False)
     return Schedules(database, settings(), ["knowledge.deduplicate"])
 
 

@@ -53,6 +53,8 @@ def split(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 def build() -> typer.Typer:
     """Answer the tree of commands, in the language of this process."""
     from dure.cli import (
+        backfills,
+        calendars,
         db,
         demo,
         doctor,
@@ -62,10 +64,12 @@ def build() -> typer.Typer:
         operations,
         queues,
         runs,
+        schedules,
         skills,
         sql,
         up,
         version,
+        windows,
         worker,
     )
 
@@ -82,7 +86,21 @@ def build() -> typer.Typer:
     root.callback()(_common)
     for command in (up, worker, sql, doctor, version):
         command.add_to(root)
-    for noun in (runs, operations, jobs, handlers, queues, keys, skills, db, demo):
+    for noun in (
+        runs,
+        operations,
+        schedules,
+        windows,
+        backfills,
+        calendars,
+        jobs,
+        handlers,
+        queues,
+        keys,
+        skills,
+        db,
+        demo,
+    ):
         root.add_typer(noun.build())
     return root
 

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from dure.errors import Invalid
 
@@ -33,3 +34,15 @@ def moment(text: str | None, field: str) -> datetime | None:
         return datetime.fromisoformat(text.strip()).astimezone()
     except (ValueError, OverflowError) as error:
         raise Invalid(field=field, reason="wrong_format", expected="2030-01-01T09:00:00+09:00") from error
+
+
+def moment_in_zone(text: str, zone: ZoneInfo, field: str) -> datetime:
+    """Answer a time as `moment` does, but in this zone when it names none; a day is its beginning.
+
+    Example: `moment_in_zone("2030-01-01", ZoneInfo("Asia/Seoul"), "from")`.
+    """
+    from dure.schedule.ahead import moment_in
+
+    if _DURATION.fullmatch(text.strip()) and (soon := moment(text, field)) is not None:
+        return soon
+    return moment_in(text, zone, field)

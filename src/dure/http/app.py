@@ -1,7 +1,9 @@
 """Puts the HTTP interface together; the app holds no state but the services that it is given."""
 
+from functools import cache
 from importlib import import_module
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -9,12 +11,39 @@ from dure.http import openapi, problems
 from dure.http.auth import Authentication
 from dure.http.edge import BodyLimit, Edge
 from dure.http.measures import Measures
-from dure.http.routes import handlers, health, jobs, keys, operations, queues, runs, workers
+from dure.http.routes import (
+    backfills,
+    calendars,
+    handlers,
+    health,
+    jobs,
+    keys,
+    operations,
+    queues,
+    runs,
+    schedules,
+    windows,
+    workers,
+)
 from dure.http.services import Services
 
 
 def create_app(services: Services) -> FastAPI:
     """Make the app. Example: `app = create_app(Services.of(settings, database, Registry()))`."""
+    app = _with_routes()
+    app.state.services = services
+    app.state.measures = Measures(services)
+    app.openapi = _document  # type: ignore[method-assign]
+    app.state.methods = openapi.Methods({**_document()["paths"], "/openapi.json": {"get": None}})
+    problems.install(app)
+    # The last one added is the first one met.
+    app.add_middleware(BodyLimit, services=services)
+    app.add_middleware(Authentication, services=services)
+    app.add_middleware(Edge, services=services)
+    return app
+
+
+def _with_routes() -> FastAPI:
     app = FastAPI(
         title="Dure",
         version=version("dure"),
@@ -24,18 +53,16 @@ def create_app(services: Services) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.services = services
-    app.state.measures = Measures(services)
-    for routes in (health, jobs, handlers, queues, workers, keys, operations, runs):
+    engine = (health, jobs, handlers, queues, workers, keys)
+    for routes in (*engine, operations, runs, schedules, backfills, calendars, windows):
         app.include_router(routes.router)
     # Apps stand above this layer, so their routes are found by name, as handlers are.
     for module in import_module("dure.apps.registry").http_modules():
         app.include_router(module.router)
-    problems.install(app)
-    openapi.install(app)
-    app.state.methods = openapi.Methods({**app.openapi()["paths"], "/openapi.json": {"get": None}})
-    # The last one added is the first one met.
-    app.add_middleware(BodyLimit, services=services)
-    app.add_middleware(Authentication, services=services)
-    app.add_middleware(Edge, services=services)
     return app
+
+
+@cache
+def _document() -> dict[str, Any]:
+    """Describe the routes, once a process: that takes most of a second, and they are the same in every app."""
+    return openapi.document_of(_with_routes())

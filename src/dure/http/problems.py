@@ -56,6 +56,21 @@ class WrongMediaType(DureError):
     status = 415
 
 
+class PreconditionFailed(DureError):
+    """What is to be changed is not what the client has seen.
+
+    Example: `raise PreconditionFailed(given='"2"', present='"3"')`.
+    """
+
+    code = "precondition_failed"
+    status = 412
+    exit_code = 6
+
+    def __init__(self, *, given: str, present: str) -> None:
+        super().__init__(given=given, present=present)
+        self._name_field("If-Match")
+
+
 class NoRoute(DureError):
     """Nothing is at this address.
 

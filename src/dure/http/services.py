@@ -56,7 +56,7 @@ class Services:
             keys=Keys(database),
             idempotency=Idempotency(database),
             runs=Runs(database, settings, operations),
-            schedules=Schedules(database, settings, operations.names()),
+            schedules=Schedules(database, settings, operations),
             calendars=Calendars(database),
             backfills=Backfills(database),
             windows=Windows(database, settings),

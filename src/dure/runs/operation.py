@@ -180,6 +180,11 @@ class Operations:
             self._specs.setdefault(name, Spec(name=name, target=target))
         return self
 
+    def __contains__(self, name: object) -> bool:
+        if name not in self._specs:
+            self._import()
+        return name in self._specs
+
     def names(self) -> list[str]:
         """Answer the names of all operations."""
         self._import()

@@ -35,6 +35,8 @@ DEAD_WARN = 50_000
 DISK_WARN_BYTES = 1 << 30
 DISK_FAIL_BYTES = 100 << 20
 ECHO_TIMEOUT_S = 3.0
+LATE_WARN_S = 60.0
+"""A schedule that should have fired so long ago: no worker looks."""
 
 Rows = Sequence[tuple[Any, ...]]
 
@@ -233,6 +235,20 @@ async def _waiting(patient: Patient) -> Finding:
     )
 
 
+async def _schedules(patient: Patient) -> Finding:
+    disabled, names, _, _ = (await _rows(patient, "doctor_schedules", system=True, late_s=LATE_WARN_S))[0]
+    if disabled:
+        return Finding("schedules", "warn", "schedules_disabled", {"count": disabled, "names": ", ".join(names)})
+    return Finding("schedules", "ok", "schedules")
+
+
+async def _fires(patient: Patient) -> Finding:
+    _, _, late, late_s = (await _rows(patient, "doctor_schedules", system=True, late_s=LATE_WARN_S))[0]
+    if late:
+        return Finding("fires", "warn", "fires_late", {"count": late, "late_s": f"{late_s:.0f}"})
+    return Finding("fires", "ok", "fires")
+
+
 async def _old_transactions(patient: Patient) -> Finding:
     rows = await _rows(patient, "doctor_old_transactions")
     if rows:
@@ -284,12 +300,14 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("paused", _paused),
     ("waiting", _waiting),
     ("trouble", _trouble),
+    ("schedules", _schedules),
+    ("fires", _fires),
     ("transactions", _old_transactions),
     ("dead_rows", _dead_tuples),
 )
 
 
-async def _rows(patient: Patient, name: str, *, system: bool = False) -> Rows:
+async def _rows(patient: Patient, name: str, *, system: bool = False, **values: Any) -> Rows:
     begin = patient.database.system_tx if system else patient.database.owner_tx
     async with begin() as tx:
-        return await (await tx.execute(load("dure.runtime", name))).fetchall()
+        return await (await tx.execute(load("dure.runtime", name), values or None)).fetchall()

@@ -28,7 +28,7 @@ async def equip(database: Database, settings: Settings, registry: Registry | Non
     registry.add_entries(apps.HANDLERS)
     for one in [deliver, *handlers(database, settings, operations)]:
         registry.add(one)
-    schedules = Schedules(database, settings, operations.names())
+    schedules = Schedules(database, settings, operations)
     for module in apps.schedule_modules():
         await module.ensure(schedules)
     return registry

@@ -150,7 +150,7 @@ class Runtime:
         self.workers = Workers(self.database)
         self.keys = Keys(self.database)
         self.runs = Runs(self.database, self.settings, self.operations)
-        self.schedules = Schedules(self.database, self.settings, self.operations.names())
+        self.schedules = Schedules(self.database, self.settings, self.operations)
         self.calendars = Calendars(self.database)
         self.backfills = Backfills(self.database)
         self.windows = Windows(self.database, self.settings)

@@ -1,6 +1,6 @@
 """What may be asked of schedules and windows: each refusal names the field."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Container, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -72,7 +72,7 @@ async def require_handler(tx: Connection, handler: str) -> None:
         raise UnknownHandler(handler)
 
 
-async def require_target(tx: Connection, wanted: NewSchedule, operations: Collection[str]) -> None:
+async def require_target(tx: Connection, wanted: NewSchedule, operations: Container[str]) -> None:
     """Refuse a schedule of nothing, of two things, or of something that nobody knows."""
     if (wanted.handler is None) == (wanted.operation is None):
         reason = "missing" if wanted.handler is None else "not_both"

@@ -4,9 +4,9 @@ Whatever is changed holds at once: the next fire is computed and stored in the s
 who did it. How a schedule fires is in `ticker`.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -41,6 +41,8 @@ from dure.settings import Settings
 
 PAGE_MAX = 1_000
 NEXT_MAX = 1_000
+SOON = timedelta(milliseconds=1)
+"""Within so long fires by hand give way to each other."""
 EDITABLE = frozenset(
     {
         "name", "rule", "zone", "handler", "operation", "params", "mode", "catch_up", "catch_up_max", "overlap",
@@ -63,7 +65,7 @@ class Schedules:
     Example: `await Schedules(database, settings).create("acme", NewSchedule(…), actor="kim")`.
     """
 
-    def __init__(self, database: Database, settings: Settings, operations: Collection[str] = ()) -> None:
+    def __init__(self, database: Database, settings: Settings, operations: Container[str] = ()) -> None:
         self._database = database
         self._settings = settings
         self._operations = operations
@@ -229,12 +231,10 @@ class Schedules:
     ) -> Fire:
         """Fire now, in a transaction of the system, which the caller commits."""
         found, now = await lock_schedule(tx, tenant_id, ref)
-        newest = await _newest_fire(tx, found.id)
         # A moment is of one fire; that of the one that is due now stays free for it.
-        taken = [at for at in (found.next_fire_at, newest and newest.fire_at) if at is not None]
-        at = now
-        while at in taken:
-            at += TICK
+        newest = await _newest_fire(tx, found.id, before=now + SOON)
+        at = now if newest is None else max(now, newest.fire_at + TICK)
+        at += TICK if at == found.next_fire_at else timedelta(0)
         given = None if params is None else {**found.params, **params}
         (job_id,) = await make_jobs(tx, [(found, job_of(found, at, given))])
         await write_fires(tx, [(found, Entry(at, "made"), job_id)], cause="manual", actor=actor)
@@ -318,7 +318,7 @@ async def find_schedule(
     return found[0], await now_of(tx)
 
 
-async def _newest_fire(tx: Connection, schedule_id: str, before: datetime | None = None) -> Fire | None:
+async def _newest_fire(tx: Connection, schedule_id: str, *, before: datetime) -> Fire | None:
     values = {"id": schedule_id, "before": before, "outcome": None, "limit": 1}
     row = await (await tx.execute(_FIRES, values)).fetchone()
     return None if row is None else fire_of(row)

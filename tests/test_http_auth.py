@@ -42,6 +42,46 @@ ROUTES = [
     ("POST", "/v1/runs/{run_id}/cancel", OPERATORS, True),
     ("POST", "/v1/runs/{run_id}/retry", OPERATORS, True),
     ("POST", "/v1/runs/{run_id}/rollback", OPERATORS, True),
+    ("GET", "/v1/schedules", READERS, True),
+    ("POST", "/v1/schedules", OPERATORS, True),
+    ("POST", "/v1/schedules/check", OPERATORS, True),
+    ("POST", "/v1/schedules/apply", OPERATORS, True),
+    ("GET", "/v1/schedules/{ref}", READERS, True),
+    ("PATCH", "/v1/schedules/{ref}", OPERATORS, True),
+    ("DELETE", "/v1/schedules/{ref}", OPERATORS, True),
+    ("GET", "/v1/schedules/{ref}/next", READERS, True),
+    ("GET", "/v1/schedules/{ref}/fires", READERS, True),
+    ("POST", "/v1/schedules/{ref}/pause", OPERATORS, True),
+    ("POST", "/v1/schedules/{ref}/resume", OPERATORS, True),
+    ("POST", "/v1/schedules/{ref}/snooze", OPERATORS, True),
+    ("POST", "/v1/schedules/{ref}/run", OPERATORS, True),
+    ("GET", "/v1/schedules/{ref}/backfills", READERS, True),
+    ("POST", "/v1/schedules/{ref}/backfills", OPERATORS, True),
+    ("GET", "/v1/backfills/{backfill_id}", READERS, True),
+    ("GET", "/v1/backfills/{backfill_id}/fires", READERS, True),
+    ("POST", "/v1/backfills/{backfill_id}/pause", OPERATORS, True),
+    ("POST", "/v1/backfills/{backfill_id}/resume", OPERATORS, True),
+    ("POST", "/v1/backfills/{backfill_id}/cancel", OPERATORS, True),
+    ("POST", "/v1/backfills/{backfill_id}/retry", OPERATORS, True),
+    ("GET", "/v1/calendars", READERS, True),
+    ("GET", "/v1/calendars/{name}", READERS, True),
+    ("PUT", "/v1/calendars/{name}", OPERATORS, True),
+    ("DELETE", "/v1/calendars/{name}", OPERATORS, True),
+    ("GET", "/v1/windows", READERS, True),
+    ("POST", "/v1/windows", OPERATORS, True),
+    ("GET", "/v1/windows/{key}", READERS, True),
+    ("POST", "/v1/windows/{key}/stop", OPERATORS, True),
+    ("POST", "/api/v1/batch/start", OPERATORS, True),
+    ("POST", "/api/v1/batch/stop/{notion_page_id}", OPERATORS, True),
+    ("GET", "/api/v1/batch/status/{notion_page_id}", READERS, True),
+    ("GET", "/api/v1/batch/status", READERS, True),
+    ("GET", "/api/batch/schedule/", READERS, True),
+    ("POST", "/api/batch/schedule/", OPERATORS, True),
+    ("PUT", "/api/batch/schedule/", OPERATORS, True),
+    ("DELETE", "/api/batch/schedule/", OPERATORS, True),
+    ("POST", "/api/batch/run/", OPERATORS, True),
+    ("GET", "/api/batch/status/", READERS, True),
+    ("POST", "/api/batch/sync/", OPERATORS, True),
     ("GET", "/batch/deduplicate", OPERATORS, True),
     ("POST", "/batch/deduplicate", OPERATORS, True),
     ("GET", "/batch/history", READERS, True),
@@ -69,7 +109,9 @@ async def web(database):
 
 
 def path_of(route):
-    return route.format(job_id=MISSING, run_id=MISSING, seq=1, handler="nowhere", queue="nowhere", id=MISSING)
+    ids = dict.fromkeys(("job_id", "run_id", "id", "ref", "backfill_id"), MISSING)
+    names = dict.fromkeys(("handler", "queue", "name", "key", "notion_page_id"), "nowhere")
+    return route.format(**ids, **names, seq=1)
 
 
 def test_the_matrix_names_every_route(web):

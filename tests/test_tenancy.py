@@ -24,6 +24,19 @@ OF_A_RUN = (
     "insert into dure.answer (run_id, seq, tenant_id, accepted, actor) values (%(run)s, 1, %(tenant)s, true, 'x')",
     "insert into dure.approval (run_id, tenant_id, plan_hash, decision, actor)"
     " values (%(run)s, %(tenant)s, '0', 'approve', 'x')",
+    "insert into dure.calendar (tenant_id, name, entries, updated_by) values (%(tenant)s, 'secret', '{}', 'x')",
+    "insert into dure.schedule (id, tenant_id, name, rule, zone, handler, author)"
+    " values (%(run)s, %(tenant)s, 'secret', '{}', 'UTC', 't.h', 'x')",
+    "insert into dure.fire (schedule_id, fire_at, tenant_id, outcome, reason)"
+    " values (%(run)s, now(), %(tenant)s, 'missed', '{\"code\": \"missed\"}')",
+    "insert into dure.backfill (id, tenant_id, schedule_id, from_at, until_at, which, at_once, author)"
+    " values (%(run)s, %(tenant)s, %(run)s, now() - interval '1 day', now(), 'all', 1, 'x')",
+    "insert into dure.backfill_fire (backfill_id, fire_at, tenant_id) values (%(run)s, now(), %(tenant)s)",
+    "insert into dure.window (tenant_id, key, schedule_id, every_s, started_at, ends_at, author)"
+    " values (%(tenant)s, 'secret', %(run)s, 60, now(), now() + interval '1 hour', 'x')",
+    "insert into dure.notion_page (tenant_id, page_id) values (%(tenant)s, 'p')",
+    "insert into dure.notion_todo (tenant_id, page_id, block_id, position, text, text_hash)"
+    " values (%(tenant)s, 'p', 'b', 0, 'secret', repeat('0', 64))",
 )
 
 

@@ -32,7 +32,24 @@ APPS: Mapping[str, App] = {
         http="dure.http.routes.batch",
         demo="dure.apps.knowledge.demo",
         schedules="dure.apps.knowledge.schedules",
-    )
+    ),
+    "interventions": App(
+        name="interventions",
+        operations={"interventions.generate": "dure.apps.interventions.operation:Generate"},
+        http="dure.http.routes.interventions",
+        demo="dure.apps.interventions.demo",
+    ),
+    "notion": App(
+        name="notion",
+        operations={},
+        handlers={
+            "notion.tick": "dure.apps.notion.jobs:tick",
+            "notion.todo": "dure.apps.notion.jobs:todo",
+            "notion.work.offline": "dure.apps.notion.offline:work",
+        },
+        http="dure.http.routes.notion",
+        demo="dure.apps.notion.demo",
+    ),
 }
 
 HANDLERS: Mapping[str, str] = {name: target for app in APPS.values() for name, target in app.handlers.items()}

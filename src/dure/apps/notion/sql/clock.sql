@@ -1,0 +1,2 @@
+-- The time by which Dure decides.
+select dure.now()

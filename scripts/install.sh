@@ -112,7 +112,7 @@ fi
 wanted=$(fingerprint)
 step "pip and the build backend" pip_install --upgrade "pip>=25.1" hatchling editables
 step "Dure and its development tools (a minute or two, the first time)" \
-  pip_install --no-build-isolation --editable ".[knowledge,notify]" --group dev
+  pip_install --no-build-isolation --editable ".[knowledge,notify,notion]" --group dev
 if [ ! -f constraints.txt ]; then
   write_constraints
   wanted=$(fingerprint)

@@ -1,0 +1,1 @@
+"""Users, what they ate, how they moved and slept, and what they were advised."""

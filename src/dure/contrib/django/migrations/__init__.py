@@ -1,0 +1,1 @@
+"""One for each of Dure's numbered files; see `dure.contrib.django.migrating`."""

@@ -52,6 +52,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         servers.remove(servers.choose(config.getoption("--postgres"), home), home)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs in one worker after another, or takes long, begins first: at the end the others would wait for it."""
+    items.sort(key=lambda item: item.get_closest_marker("own_server") is None)
+
+
 @pytest.fixture(autouse=True)
 def as_found() -> Iterator[None]:
     """What one test says about logs, or about the language of its process, does not hold for the next."""

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,11 @@ pytestmark = pytest.mark.own_server
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="changes its user")
 
 HOLD = """
-import sys
+import signal, sys
 from pathlib import Path
 from dure.db import embedded
+# Whoever is started in the background of a script begins with Ctrl-C ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with embedded.acquire(Path(sys.argv[1])) as lease:
     print(lease.url, flush=True)
     sys.stdin.read()
@@ -198,8 +200,11 @@ def test_ctrl_c_in_a_holders_terminal_does_not_reach_the_server(home: Path) -> N
     with holder(home) as (starter, url), embedded.acquire(home):
         first = postmaster(home)
         assert os.getsid(first) not in (os.getsid(0), starter.pid)
-        os.killpg(starter.pid, signal.SIGINT)
-        starter.wait()
+        while starter.poll() is None:
+            # Once more where it came just before the process began to wait for its input.
+            os.killpg(starter.pid, signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                starter.wait(0.5)
         assert postmaster(home) == first
         assert ask(url, "SELECT 1") == 1
 

@@ -22,13 +22,13 @@ HOURS = ("02:30", "09:00", "01:30", "18:15")
 
 
 def rules(n: int) -> dict:
-    """Of schedule n: most by the day, some by the week and month, two by the hour."""
+    """Of schedule n: by the week, the day and the month, and two every other hour."""
     at = [HOURS[n % 4]]
     if n % 100 == 0:
         return {"kind": "cron", "expr": "0 */2 * * *"}
     if n % 10 == 1:
         return {"kind": "monthly", "days": [(1, 31, -1, 15)[n // 10 % 4]], "at": at}
-    if n % 3 == 0:
+    if n % 4:
         return {"kind": "weekly", "days": [("mon", "sun", "fri")[n % 3]], "at": at}
     return {"kind": "daily", "at": at}
 
@@ -75,7 +75,7 @@ async def test_a_year_of_two_hundred_schedules_with_tickers_killed_at_random(dat
         assert fired[schedule.id] == timing_of(schedule).recent(YEAR_BEGINS, YEAR_ENDS, 1_000_000), schedule
     jobs = await one(database, "select count(*) from dure.job")
     assert jobs == len(found) == await one(database, "select count(distinct job_id) from dure.fire")
-    assert jobs > 50_000
+    assert jobs > 30_000
 
 
 @pytest.mark.parametrize(

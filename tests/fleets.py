@@ -41,7 +41,7 @@ def _worker(url: str) -> Iterator[None]:
         "celery_fleet",
         "worker",
         "--pool",
-        "threads",
+        "prefork",
         "-c",
         "8",
         "-l",

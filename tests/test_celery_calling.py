@@ -78,7 +78,7 @@ async def test_another_attempt_sends_the_task_anew(database, app):
 
 async def test_celerys_own_retries_are_waited_for(database, app):
     async with running(database, [celery_handler(app, "fleet.again", name="old.again")]):
-        one = await ended(database, await ask(database, "old.again", {"kwargs": {"key": "own"}}))
+        one = await ended(database, await ask(database, "old.again", {"kwargs": {"key": "own"}}), patience_s=60)
     assert (one.state, one.result, one.attempt) == ("completed", "at last", 1)
     assert times(app, "own") == 2
 

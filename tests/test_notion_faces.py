@@ -191,7 +191,7 @@ async def test_the_old_tables_can_be_selected_from(world, http) -> None:
     await office.settle()
     select = "select notion_page_id, status, processed_count from notion_batch_status"
     assert await rows(office.database, select) == [(page, "running", 1)]
-    assert await rows(office.database, "select content, status, result, attempts from notion_todo") == [
+    assert await rows(office.database, "select content, status, result, attempts from public.notion_todo") == [
         ("할 일", "done", "answer to 할 일", 0)
     ]
     await http.post(f"{BASE}/stop/{page}")
@@ -214,7 +214,7 @@ async def test_the_example_is_worked_without_notion(
     async with working(database, clock) as office:
         await office.run(PAGE)
         assert "without NOTION_API_KEY" in (await office.pages.status(TENANT, PAGE, lang="en")).message
-    found = await rows(database, "select content, status, result from notion_todo order by position")
+    found = await rows(database, "select content, status, result from public.notion_todo order by position")
     assert [status for _, status, _ in found] == ["done"] * len(TEXTS)
     assert (
         found[0][2]

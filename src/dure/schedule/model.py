@@ -1,6 +1,6 @@
 """The values of schedules: one that is wanted, one as it stands, what it fired, its backfills, and windows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -223,6 +223,6 @@ def reason_text(reason: Why | None, lang: str | None = None) -> str:
         return str(reason["code"])
 
 
-def columns_of(kind: Any, *, without: Sequence[str] = ()) -> tuple[str, ...]:
+def columns_of(kind: Any) -> tuple[str, ...]:
     """Answer a value's fields, in order: what its statement selects. Example: `columns_of(Fire)`."""
-    return tuple(name for name in kind.__dataclass_fields__ if name not in without)
+    return tuple(kind.__dataclass_fields__)

@@ -91,6 +91,7 @@ create table if not exists dure.fire (
 comment on table dure.fire is 'Each fire of a schedule: the job that it made, or why it made none. '
     'A row with until_at stands for all fires from fire_at to then, count of them.';
 create index if not exists fire_waiting on dure.fire (schedule_id, fire_at) where outcome = 'waiting';
+create index if not exists fire_created on dure.fire (created_at);
 create index if not exists fire_job on dure.fire (job_id) where job_id is not null;
 call dure.protect('dure.fire');
 grant select on dure.fire to dure_app;

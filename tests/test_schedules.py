@@ -260,6 +260,7 @@ async def test_a_broken_row_disables_itself_and_hurts_no_other(plan: Plan) -> No
         ({"jitter_s": -1}, "jitter_s"),
         ({"options": {"deadline_at": "now"}}, "options.deadline_at"),
         ({"options": {"priority": "high"}}, "options.priority"),
+        ({"handler": None, "operation": "x.y", "options": {"queue": "slow"}}, "options.queue"),
         ({"params": {"d": "{fire.day}"}}, "params.d"),
         ({"handler": None}, "handler"),
         ({"operation": "x.y"}, "handler"),

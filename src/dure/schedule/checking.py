@@ -117,17 +117,23 @@ def stored(wanted: NewSchedule, now: datetime) -> dict[str, Any]:
     params = to_json(dict(wanted.params))
     if len(params) > PARAMS_CHARS_MAX:
         raise Invalid(field="params", reason="too_large", size_bytes=len(params), max_bytes=PARAMS_CHARS_MAX)
-    mode = wanted.mode
-    if wanted.operation is not None:
-        mode = require_one_of("mode", wanted.mode or "plan", MODES)
     return {
         "name": wanted.name, "rule": to_json(_rule(wanted, now)), "zone": wanted.zone, "handler": wanted.handler,
-        "operation": wanted.operation, "params": params, "mode": mode,
+        "operation": wanted.operation, "params": params, "mode": _mode(wanted),
         "catch_up": require_one_of("catch_up", wanted.catch_up, CATCH_UPS), "catch_up_max": wanted.catch_up_max,
         "overlap": require_one_of("overlap", wanted.overlap, OVERLAPS), "jitter_s": wanted.jitter_s,
         "calendar": wanted.calendar, "starts_at": wanted.starts_at, "ends_at": wanted.ends_at,
         "options": to_json(require_options(wanted.options)),
     }  # fmt: skip
+
+
+def _mode(wanted: NewSchedule) -> str | None:
+    if wanted.operation is None:
+        return wanted.mode
+    if "queue" in wanted.options:
+        # The jobs of runs have a queue of their own.
+        raise Invalid(field="options.queue", reason="not_both", other="operation")
+    return require_one_of("mode", wanted.mode or "plan", MODES)
 
 
 def stored_calendar(entries: Mapping[str, Any]) -> str:

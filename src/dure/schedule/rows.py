@@ -148,7 +148,7 @@ def job_of(schedule: Schedule, fire_at: datetime, params: Mapping[str, Any] | No
     if schedule.operation is not None:
         author = f"schedule:{schedule.name}"[:AUTHOR_CHARS_MAX]
         filled = {"operation": schedule.operation, "params": filled, "mode": schedule.mode, "author": author}
-        return NewJob(handler=BEGIN_RUN_JOB, params=filled, tags=tags, **{**options, "queue": None})
+        return NewJob(handler=BEGIN_RUN_JOB, params=filled, tags=tags, **options)
     deadline_at = None
     if schedule.window_id is not None:
         filled, deadline_at = {**filled, "window_id": schedule.window_id}, schedule.ends_at

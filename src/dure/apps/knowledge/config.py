@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from dure.errors import Invalid
+from dure.apps.environment import read
 
 if TYPE_CHECKING:
     from dure.apps.knowledge.finding.model import Options
@@ -118,15 +118,4 @@ def load() -> KnowledgeSettings:
 
     Example: `settings = load()`.
     """
-    try:
-        return KnowledgeSettings()
-    except ValidationError as error:
-        raise Invalid.together([_invalid(detail) for detail in error.errors(include_input=False)]) from None
-
-
-def _invalid(detail: Any) -> Invalid:
-    variable = str(detail["loc"][0]) if detail["loc"] else ""
-    context = detail.get("ctx") or {}
-    if detail["type"] == "wrong_format":
-        return Invalid(field=variable, reason="wrong_format", expected=context["expected"])
-    return Invalid(detail["msg"], field=variable, reason="wrong_value", message=detail["msg"])
+    return read(KnowledgeSettings)

@@ -1,12 +1,10 @@
 """What the Notion app is told by its environment."""
 
-from typing import Any
-
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from dure.errors import Invalid
+from dure.apps.environment import read
 
 BASE_URL = "https://api.notion.com"
 OFFLINE = "notion.work.offline"
@@ -65,15 +63,4 @@ def load() -> NotionSettings:
 
     Example: `settings = load()`.
     """
-    try:
-        return NotionSettings()
-    except ValidationError as error:
-        raise Invalid.together([_invalid(detail) for detail in error.errors(include_input=False)]) from None
-
-
-def _invalid(detail: Any) -> Invalid:
-    variable = str(detail["loc"][0]) if detail["loc"] else ""
-    context = detail.get("ctx") or {}
-    if detail["type"] == "wrong_format":
-        return Invalid(field=variable, reason="wrong_format", expected=context["expected"])
-    return Invalid(detail["msg"], field=variable, reason="wrong_value", message=detail["msg"])
+    return read(NotionSettings)

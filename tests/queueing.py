@@ -18,7 +18,7 @@ from dure.queue.worker import Pace, Worker
 from dure.settings import Settings
 
 TENANT = "acme"
-PATIENCE_S = 15.0
+PATIENCE_S = 30.0
 STEP_S = 0.005
 
 

@@ -37,6 +37,12 @@ OF_A_RUN = (
     "insert into dure.notion_page (tenant_id, page_id) values (%(tenant)s, 'p')",
     "insert into dure.notion_todo (tenant_id, page_id, block_id, position, text, text_hash)"
     " values (%(tenant)s, 'p', 'b', 0, 'secret', repeat('0', 64))",
+    "insert into dure.channel (tenant_id, name, created_by) values (%(tenant)s, 'secret', 'x')",
+    "insert into dure.listening (hub_id, tenant_id, channel, subscribers, until)"
+    " values (%(run)s, %(tenant)s, 'secret', 1, now() + interval '1 hour')",
+    "select dure.publish(%(tenant)s, 'secret', '{}', p_to => 'x')",
+    "select dure.seal_log()",
+    "select dure.log_message(%(tenant)s, 'x', 'y', 'z', 'secret', null, null, null, null, true)",
 )
 
 

@@ -53,8 +53,10 @@ def split(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 def build() -> typer.Typer:
     """Answer the tree of commands, in the language of this process."""
     from dure.cli import (
+        agents,
         backfills,
         calendars,
+        channels,
         db,
         demo,
         doctor,
@@ -67,6 +69,7 @@ def build() -> typer.Typer:
         schedules,
         skills,
         sql,
+        tasks,
         up,
         version,
         windows,
@@ -94,6 +97,9 @@ def build() -> typer.Typer:
         backfills,
         calendars,
         jobs,
+        agents,
+        tasks,
+        channels,
         handlers,
         queues,
         keys,

@@ -8,12 +8,16 @@ from typing import Any
 from fastapi import FastAPI
 
 from dure.http import openapi, problems
+from dure.http.agent_paths import SlashedIds
 from dure.http.auth import Authentication
 from dure.http.edge import BodyLimit, Edge
 from dure.http.measures import Measures
 from dure.http.routes import (
+    a2a,
+    agents,
     backfills,
     calendars,
+    channels,
     handlers,
     health,
     jobs,
@@ -22,6 +26,7 @@ from dure.http.routes import (
     queues,
     runs,
     schedules,
+    tasks,
     windows,
     workers,
 )
@@ -37,6 +42,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.methods = openapi.Methods({**_document()["paths"], "/openapi.json": {"get": None}})
     problems.install(app)
     # The last one added is the first one met.
+    app.add_middleware(SlashedIds)
     app.add_middleware(BodyLimit, services=services)
     app.add_middleware(Authentication, services=services)
     app.add_middleware(Edge, services=services)
@@ -56,6 +62,9 @@ def _with_routes() -> FastAPI:
     engine = (health, jobs, handlers, queues, workers, keys)
     for routes in (*engine, operations, runs, schedules, backfills, calendars, windows):
         app.include_router(routes.router)
+    # The log before the agents, among whose addresses it stands.
+    for router in (channels.router, channels.log_router, agents.router, tasks.router, a2a.router):
+        app.include_router(router)
     # Apps stand above this layer, so their routes are found by name, as handlers are.
     for module in import_module("dure.apps.registry").http_modules():
         app.include_router(module.router)

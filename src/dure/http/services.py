@@ -3,6 +3,11 @@
 import asyncio
 from dataclasses import dataclass, field
 
+from dure.agents.audit import Audit
+from dure.agents.channels import Channels
+from dure.agents.streaming import Hub
+from dure.agents.tasks import Tasks
+from dure.agents.work import Agents
 from dure.db.pool import Database
 from dure.metrics import Registry
 from dure.queue.admin import Handlers, Queues, Workers
@@ -36,6 +41,11 @@ class Services:
     calendars: Calendars
     backfills: Backfills
     windows: Windows
+    channels: Channels
+    hub: Hub
+    audit: Audit
+    agents: Agents
+    tasks: Tasks
     metrics: Registry
     host: str
     """The address that the server is bound to: beyond loopback, nothing goes without a key."""
@@ -60,6 +70,16 @@ class Services:
             calendars=Calendars(database),
             backfills=Backfills(database),
             windows=Windows(database, settings),
+            channels=Channels(database),
+            hub=Hub(database, settings),
+            audit=Audit(database),
+            agents=Agents(database, settings),
+            tasks=Tasks(database, settings),
             metrics=metrics,
             host=host or settings.host,
         )
+
+    async def stop(self) -> None:
+        """Let go of what listens for those that wait; may be called twice."""
+        await self.agents.stop()
+        await self.hub.stop()

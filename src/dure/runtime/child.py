@@ -21,6 +21,7 @@ from dure.db.pool import Database
 from dure.errors import DureError
 from dure.queue.worker import Worker
 from dure.runtime.equipment import equip
+from dure.runtime.tending import tender_of
 from dure.schedule.ticker import Ticker
 from dure.settings import Settings, load
 
@@ -61,11 +62,14 @@ async def _run(settings: Settings, life: int, status: int, parent: int) -> None:
         ticker = Ticker(database, settings)
         await worker.start()
         await ticker.start()
+        tender = tender_of(database, settings)
+        await tender.start()
         _tell(status, worker_id=worker.worker_id)
         _tell(status, ready=True)
         identity = asyncio.create_task(_report_identity(worker, status))
         await stopping.wait()
         identity.cancel()
+        await tender.stop()
         await ticker.stop()
         # The signal that the kernel sends for the supervisor's death comes when the parent has changed already.
         orphaned = os.getppid() != parent

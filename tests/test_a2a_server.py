@@ -1,0 +1,401 @@
+"""Our A2A server, asked by the official client in both bindings: what goes in, what comes out, what is refused."""
+
+import asyncio
+
+import httpx
+import pytest
+from a2a.types import a2a_pb2 as pb
+from a2a.utils.errors import (
+    InvalidParamsError,
+    PushNotificationNotSupportedError,
+    TaskNotCancelableError,
+    TaskNotFoundError,
+    UnsupportedOperationError,
+    VersionNotSupportedError,
+)
+from google.protobuf.json_format import MessageToDict
+
+from a2a_sides import BINDINGS, Hand, asking, join, official, sent, serving, state, tasks_of, texts, working
+from dure.queue.keys import Keys
+from queueing import TENANT, rows, until
+
+NOWHERE = "00000000-0000-7000-8000-000000000000"
+
+
+@pytest.fixture(params=BINDINGS)
+def binding(request):
+    return request.param
+
+
+async def echo(hand: Hand):
+    return f"heard: {hand.params['text']}"
+
+
+async def test_a_message_becomes_a_task_and_its_result_an_artifact(database, binding):
+    async with serving(database) as url, working(database, echo), official(url, binding, streaming=False) as client:
+        task = await sent(client, asking("hello", data={"n": 1}))
+        assert task.status.state == state("COMPLETED")
+        (artifact,) = task.artifacts
+        assert texts(artifact.parts) == ["heard: hello"]
+        assert [message.role for message in task.history] == [pb.ROLE_USER]
+        assert task.history[0].parts[1].data.struct_value["n"] == 1
+        again = await client.get_task(pb.GetTaskRequest(id=task.id))
+        assert MessageToDict(again) == MessageToDict(task)
+    ours = await tasks_of(database).get(TENANT, task.id)
+    assert (ours.agent_id, ours.title, ours.strategy) == ("r1", "hello", "sticky")
+    assert ours.params["message"]["parts"] == [{"text": "hello"}, {"data": {"n": 1}}]
+    assert ours.params["a2a"]["context_id"] == task.context_id
+
+
+async def test_results_of_any_shape_become_parts(database):
+    results = {"data": {"rows": [1, 2]}, "list": [1, "a"], "none": {"a2a": {"state": "completed"}}, "said": {"a2a": {"artifacts": [
+        {"name": "report", "description": "all of it", "parts": [{"text": "a"}, {"url": "https://example.com/x.pdf",
+                                                                 "mediaType": "application/pdf"}]},
+        "plain",
+    ], "message": "done"}}}  # fmt: skip
+
+    async def answer(hand: Hand):
+        return results[hand.params["text"]]
+
+    async with serving(database) as url, working(database, answer), official(url, "JSONRPC", streaming=False) as client:
+        found = {name: await sent(client, asking(name)) for name in results}
+    assert MessageToDict(found["data"].artifacts[0])["parts"] == [
+        {"data": {"rows": [1.0, 2.0]}, "mediaType": "application/json"}
+    ]
+    assert MessageToDict(found["list"].artifacts[0])["parts"][0]["data"] == [1.0, "a"]
+    assert not found["none"].artifacts
+    report, plain = found["said"].artifacts
+    assert (report.name, report.description, texts(report.parts)) == ("report", "all of it", ["a"])
+    assert report.parts[1].url == "https://example.com/x.pdf"
+    assert texts(plain.parts) == ["plain"]
+    assert texts(found["said"].status.message.parts) == ["done"]
+
+
+async def test_at_once_when_asked(database, binding):
+    configuration = {"returnImmediately": True}
+    async with serving(database) as url, official(url, binding, streaming=False) as client:
+        task = await sent(client, asking(configuration=configuration))
+        assert task.status.state == state("SUBMITTED")
+        async with working(database, echo):
+
+            async def ended():
+                found = await client.get_task(pb.GetTaskRequest(id=task.id))
+                return found if found.status.state == state("COMPLETED") else None
+
+            assert texts((await until(ended)).artifacts[0].parts) == ["heard: hello"]
+
+
+async def test_a_client_that_waits_too_long_gets_the_task_as_it_is(database, monkeypatch):
+    monkeypatch.setenv("DURE_A2A_WAIT_S", "0.1")
+    async with serving(database) as url, official(url, "HTTP+JSON", streaming=False) as client:
+        assert (await sent(client, asking())).status.state == state("SUBMITTED")
+
+
+async def test_followed_from_the_first_word_to_the_last(database, binding):
+    async def slow(hand: Hand):
+        await hand.note("half of it")
+        await asyncio.sleep(0.5)
+        return "all of it"
+
+    async with serving(database) as url, working(database, slow), official(url, binding) as client:
+        events = [event async for event in client.send_message(asking())]
+    kinds = [event.WhichOneof("payload") for event in events]
+    assert kinds[0] == "task"
+    assert kinds[-2:] == ["artifact_update", "status_update"]
+    states = [event.status_update.status.state for event in events if event.HasField("status_update")]
+    assert states[-1] == state("COMPLETED")
+    assert state("WORKING") in states[:-1]
+    assert texts(events[-2].artifact_update.artifact.parts) == ["all of it"]
+    notes = [text for event in events for text in texts(event.status_update.status.message.parts)]
+    assert notes == ["half of it"]
+
+
+async def test_a_client_that_was_dropped_comes_back_and_misses_nothing(database, binding):
+    go_on = asyncio.Event()
+
+    async def patient(hand: Hand):
+        await go_on.wait()
+        return "after all"
+
+    async with serving(database) as url, working(database, patient), official(url, binding) as client:
+        stream = client.send_message(asking())
+        task_id = (await anext(stream)).task.id
+        await stream.aclose()
+        events = []
+        async for event in client.subscribe(pb.SubscribeToTaskRequest(id=task_id)):
+            events.append(event)
+            go_on.set()
+        assert events[0].task.id == task_id
+        assert texts(events[-2].artifact_update.artifact.parts) == ["after all"]
+        assert events[-1].status_update.status.state == state("COMPLETED")
+        with pytest.raises(UnsupportedOperationError):
+            [event async for event in client.subscribe(pb.SubscribeToTaskRequest(id=task_id))]
+        with pytest.raises(TaskNotFoundError):
+            [event async for event in client.subscribe(pb.SubscribeToTaskRequest(id=NOWHERE))]
+
+
+async def test_ends_that_are_no_success(database):
+    async def end(hand: Hand):
+        await hand.fail(hand.params["text"], "because")
+
+    async with serving(database) as url, working(database, end), official(url, "JSONRPC", streaming=False) as client:
+        failed = await sent(client, asking("Broken"))
+        rejected = await sent(client, asking("Refused"))
+    assert (failed.status.state, rejected.status.state) == (state("FAILED"), state("REJECTED"))
+    assert texts(failed.status.message.parts) == ["because"]
+    assert not failed.artifacts
+
+
+async def test_cancelled_while_it_waits_and_while_it_runs(database, binding):
+    begun = asyncio.Event()
+    configuration = {"returnImmediately": True}
+
+    async def stubborn(hand: Hand):
+        begun.set()
+
+        async def asked():
+            return await rows(database, "select from dure.cancellation")
+
+        await until(asked)
+        await hand.cancelled()
+
+    async with serving(database) as url, official(url, binding, streaming=False) as client:
+        waiting = await sent(client, asking(configuration=configuration))
+        ended = await client.cancel_task(pb.CancelTaskRequest(id=waiting.id))
+        assert ended.status.state == state("CANCELED")
+        with pytest.raises(TaskNotCancelableError):
+            await client.cancel_task(pb.CancelTaskRequest(id=waiting.id))
+        with pytest.raises(TaskNotFoundError):
+            await client.cancel_task(pb.CancelTaskRequest(id=NOWHERE))
+        async with working(database, stubborn):
+            running = await sent(client, asking(configuration=configuration))
+            await begun.wait()
+            await client.cancel_task(pb.CancelTaskRequest(id=running.id))
+
+            async def gone():
+                found = await client.get_task(pb.GetTaskRequest(id=running.id))
+                return found.status.state == state("CANCELED")
+
+            await until(gone)
+
+
+async def test_an_agent_that_asks_is_answered_within_the_same_task(database, binding):
+    heard = []
+
+    async def curious(hand: Hand):
+        heard.append(hand.params)
+        if hand.params["a2a"]["turn"] == 1:
+            return {"a2a": {"state": "input_required", "message": "which day?"}}
+        return f"booked for {hand.params['text']}"
+
+    async with serving(database) as url, working(database, curious), official(url, binding, streaming=False) as client:
+        asked = await sent(client, asking("book a room"))
+        assert asked.status.state == state("INPUT_REQUIRED")
+        assert texts(asked.status.message.parts) == ["which day?"]
+        with pytest.raises(InvalidParamsError):
+            await sent(client, asking("monday", task_id=asked.id, context_id="another"))
+        done = await sent(client, asking("monday", task_id=asked.id))
+        assert (done.id, done.context_id) == (asked.id, asked.context_id)
+        assert texts(done.artifacts[0].parts) == ["booked for monday"]
+        assert [texts(message.parts) for message in done.history] == [["book a room"], ["which day?"], ["monday"]]
+        last = await client.get_task(pb.GetTaskRequest(id=asked.id, history_length=1))
+        assert [texts(message.parts) for message in last.history] == [["monday"]]
+        assert not (await client.get_task(pb.GetTaskRequest(id=asked.id, history_length=0))).history
+        with pytest.raises(UnsupportedOperationError):
+            await sent(client, asking("tuesday", task_id=asked.id))
+        with pytest.raises(TaskNotFoundError):
+            await sent(client, asking("tuesday", task_id=NOWHERE))
+    assert [entry["parts"] for entry in heard[1]["a2a"]["history"]] == [
+        [{"text": "book a room"}], [{"text": "which day?"}]
+    ]  # fmt: skip
+
+
+async def test_a_task_that_waits_for_its_client_may_be_given_up(database):
+    async def curious(hand: Hand):
+        return {"a2a": {"state": "auth_required", "message": "log in first"}}
+
+    async with (
+        serving(database) as url,
+        working(database, curious),
+        official(url, "HTTP+JSON", streaming=False) as client,
+    ):
+        asked = await sent(client, asking())
+        assert asked.status.state == state("AUTH_REQUIRED")
+        assert (await client.cancel_task(pb.CancelTaskRequest(id=asked.id))).status.state == state("CANCELED")
+        with pytest.raises(UnsupportedOperationError):
+            await sent(client, asking("too late", task_id=asked.id))
+
+
+async def test_of_two_answers_at_once_one_goes_on(database):
+    async def curious(hand: Hand):
+        return {"a2a": {"state": "input_required"}} if hand.params["a2a"]["turn"] == 1 else hand.params["text"]
+
+    async with (
+        serving(database) as url,
+        working(database, curious),
+        official(url, "HTTP+JSON", streaming=False) as client,
+    ):
+        asked = await sent(client, asking())
+        answers = await asyncio.gather(
+            *(sent(client, asking(f"answer {n}", task_id=asked.id)) for n in range(6)), return_exceptions=True
+        )
+    won = [answer for answer in answers if not isinstance(answer, Exception)]
+    assert len(won) == 1
+    assert all(isinstance(answer, UnsupportedOperationError) for answer in answers if answer not in won)
+    assert (await rows(database, "select count(*) from dure.job"))[0][0] == 2
+
+
+async def test_sent_again_and_again_a_message_is_one_task(database):
+    request = asking(message_id="m-1", configuration={"returnImmediately": True})
+    async with serving(database) as url, official(url, "JSONRPC", streaming=False) as client:
+        found = await asyncio.gather(*(sent(client, request) for _ in range(6)))
+        assert len({task.id for task in found}) == 1
+        async with working(database, echo):
+            request.configuration.return_immediately = False
+            assert texts((await sent(client, request)).artifacts[0].parts) == ["heard: hello"]
+            assert (await sent(client, request)).id == found[0].id
+        with pytest.raises(InvalidParamsError):
+            await sent(client, asking("something else", message_id="m-1"))
+    assert (await rows(database, "select count(*) from dure.job"))[0][0] == 1
+
+
+async def test_what_a_task_needs_is_said_in_metadata(database):
+    await join(database, "w1", class_="writer", capabilities=("write",))
+    async with serving(database) as url, official(url, "HTTP+JSON", streaming=False) as client:
+        configuration = {"returnImmediately": True}
+        needs = {"class": "writer", "capabilities": ["write"], "title": "a letter", "priority": 5, "timeout_s": 60}
+        asked = await sent(client, asking(needs=needs, configuration=configuration))
+        named = await sent(client, asking(needs={"agent": "w1"}, configuration=configuration))
+        for wrong in ({"klass": "x"}, {"capabilities": "write"}, {"class": "No Such!"}, {"agent": "nobody"}):
+            with pytest.raises(InvalidParamsError):
+                await sent(client, asking(needs=wrong, configuration=configuration))
+    task = await tasks_of(database).get(TENANT, asked.id)
+    assert (task.needs.class_, task.title, task.priority, task.timeout_s) == ("writer", "a letter", 5, 60)
+    assert (await tasks_of(database).get(TENANT, named.id)).strategy == "direct"
+
+
+async def test_messages_of_one_context_go_to_one_agent(database):
+    async with (
+        serving(database) as url,
+        working(database, echo, "r1"),
+        working(database, echo, "r2"),
+        official(url, "JSONRPC", streaming=False) as client,
+    ):
+        first = await sent(client, asking())
+        others = [await sent(client, asking(context_id=first.context_id)) for _ in range(5)]
+    assert {task.metadata["agent"] for task in others} == {first.metadata["agent"]}
+
+
+async def test_the_card_of_one_agent_is_its_own_address(database):
+    await join(database, "team/search@1", class_="writer", capabilities=())
+    path = "/a2a/agents/team%2Fsearch@1/agent-card.json"
+    async with (
+        serving(database) as url,
+        working(database, echo, "r1"),
+        official(url, "JSONRPC", streaming=False, card_path=path) as client,
+    ):
+        task = await sent(client, asking(configuration={"returnImmediately": True}))
+        assert [found.id for found in (await client.list_tasks(pb.ListTasksRequest())).tasks] == [task.id]
+        async with official(url, "JSONRPC", streaming=False) as general:
+            await sent(general, asking())
+            assert len((await general.list_tasks(pb.ListTasksRequest())).tasks) == 2
+        assert (await client.list_tasks(pb.ListTasksRequest())).total_size == 1
+    assert (await tasks_of(database).get(TENANT, task.id)).needs.agent == "team/search@1"
+
+
+async def test_tasks_are_listed_the_last_changed_first(database, binding):
+    configuration = {"returnImmediately": True}
+    async with serving(database) as url, official(url, binding, streaming=False) as client:
+        made = [await sent(client, asking(str(n), configuration=configuration)) for n in range(5)]
+        other = await sent(client, asking(context_id="elsewhere", configuration=configuration))
+        await client.cancel_task(pb.CancelTaskRequest(id=made[0].id))
+        page = await client.list_tasks(pb.ListTasksRequest(page_size=4))
+        assert [task.id for task in page.tasks] == [made[0].id, other.id, made[4].id, made[3].id]
+        assert (page.total_size, page.page_size) == (6, 4)
+        rest = await client.list_tasks(pb.ListTasksRequest(page_size=4, page_token=page.next_page_token))
+        assert [task.id for task in rest.tasks] == [made[2].id, made[1].id]
+        assert (rest.next_page_token, rest.total_size) == ("", 6)
+        cancelled = await client.list_tasks(pb.ListTasksRequest(status=state("CANCELED")))
+        assert [task.id for task in cancelled.tasks] == [made[0].id]
+        there = await client.list_tasks(pb.ListTasksRequest(context_id="elsewhere"))
+        assert [task.id for task in there.tasks] == [other.id]
+        since = pb.ListTasksRequest(status_timestamp_after=page.tasks[0].status.timestamp)
+        assert [task.id for task in (await client.list_tasks(since)).tasks] == [made[0].id]
+        for wrong in (pb.ListTasksRequest(page_size=101), pb.ListTasksRequest(page_token="nonsense")):
+            with pytest.raises(InvalidParamsError):
+                await client.list_tasks(wrong)
+
+
+async def test_artifacts_are_listed_only_when_asked_for(database):
+    async with serving(database) as url, working(database, echo), official(url, "HTTP+JSON", streaming=False) as client:
+        await sent(client, asking())
+        (bare,) = (await client.list_tasks(pb.ListTasksRequest())).tasks
+        (whole,) = (await client.list_tasks(pb.ListTasksRequest(include_artifacts=True))).tasks
+    assert not bare.artifacts
+    assert len(whole.artifacts) == 1
+
+
+async def test_pushing_is_refused(database, binding):
+    config = {"url": "https://example.com/hook"}
+    async with serving(database) as url, official(url, binding, streaming=False) as client:
+        with pytest.raises(PushNotificationNotSupportedError):
+            await sent(client, asking(configuration={"taskPushNotificationConfig": config}))
+        with pytest.raises(PushNotificationNotSupportedError):
+            await client.create_task_push_notification_config(pb.TaskPushNotificationConfig(task_id=NOWHERE, **config))
+
+
+async def test_another_version_is_refused(database, binding):
+    async with serving(database) as url, official(url, binding, streaming=False) as client:
+        headers = client._transport._base.httpx_client.headers
+        headers["A2A-Version"] = "0.3"
+        with pytest.raises(VersionNotSupportedError):
+            await client.get_task(pb.GetTaskRequest(id=NOWHERE))
+        del headers["A2A-Version"]
+        with pytest.raises(VersionNotSupportedError):
+            await client.get_task(pb.GetTaskRequest(id=NOWHERE))
+        headers["A2A-Version"] = "1.0.7"
+        with pytest.raises(TaskNotFoundError):
+            await client.get_task(pb.GetTaskRequest(id=NOWHERE))
+
+
+async def test_tenants_do_not_meet(database):
+    keys = Keys(database)
+    acme, _ = await keys.create(TENANT, "a", "operator")
+    other, _ = await keys.create("other", "b", "operator")
+    async with serving(database) as url:
+        async with official(url, "JSONRPC", key=acme, streaming=False) as client:
+            task = await sent(client, asking(configuration={"returnImmediately": True}))
+        headers = {"Authorization": f"Bearer {other}", "A2A-Version": "1.0"}
+        async with httpx.AsyncClient(base_url=url, headers=headers) as http:
+            assert (await http.get(f"/a2a/v1/tasks/{task.id}")).status_code == 404
+            assert (await http.get("/a2a/v1/tasks")).json()["tasks"] == []
+            assert (await http.get(f"/a2a/v1/{TENANT}/tasks")).status_code == 403
+
+
+async def test_a_key_of_no_tenant_names_one_as_the_card_says(database, binding):
+    key, _ = await Keys(database).create(None, "a", "operator")
+    async with serving(database) as url, official(url, binding, key=key, streaming=False) as client:
+        del client._transport._base.httpx_client.headers["Dure-Tenant"]
+        task = await sent(client, asking(configuration={"returnImmediately": True}))
+        assert (await client.get_task(pb.GetTaskRequest(id=task.id))).id == task.id
+    assert (await tasks_of(database).get(TENANT, task.id)).tenant_id == TENANT
+
+
+async def test_scopes(database, binding):
+    keys = Keys(database)
+    secrets = {scope: (await keys.create(TENANT, scope, scope))[0] for scope in ("viewer", "agent", "operator")}
+    configuration = {"returnImmediately": True}
+    async with serving(database) as url:
+        async with official(url, binding, key=secrets["operator"], streaming=False) as client:
+            theirs = await sent(client, asking(configuration=configuration))
+        async with official(url, binding, key=secrets["viewer"], streaming=False) as client:
+            assert (await client.get_task(pb.GetTaskRequest(id=theirs.id))).id == theirs.id
+            with pytest.raises(Exception, match="403"):
+                await sent(client, asking())
+            with pytest.raises(Exception, match="403"):
+                await client.cancel_task(pb.CancelTaskRequest(id=theirs.id))
+        async with official(url, binding, key=secrets["agent"], streaming=False) as client:
+            ours = await sent(client, asking(configuration=configuration))
+            assert (await client.cancel_task(pb.CancelTaskRequest(id=ours.id))).status.state == state("CANCELED")
+            with pytest.raises(Exception, match=r"403|-32099|Another client"):
+                await client.cancel_task(pb.CancelTaskRequest(id=theirs.id))

@@ -6,6 +6,7 @@ from importlib import import_module
 from types import ModuleType
 
 from dure.errors import Invalid
+from dure.intents.model import Declaration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,8 @@ class App:
     """Has `router`, for the HTTP server."""
     demo: str
     """Has `load_demo(database, say_line)` and `fingerprint(database)`."""
+    intents: str | None = None
+    """Has `CATALOGUE`, the declarations of its intents."""
     schedules: str | None = None
     """Has `ensure(schedules)`, called when a worker starts: makes the schedules that the environment asks for."""
 
@@ -77,3 +80,12 @@ def schedule_modules() -> list[ModuleType]:
 def demo_of(name: str) -> ModuleType:
     """Import what shows an app with example data. Example: `demo_of("knowledge").fingerprint`."""
     return import_module(app_of(name).demo)
+
+
+def intents() -> dict[str, Declaration]:
+    """Answer what the apps declare of intents."""
+    found: dict[str, Declaration] = {}
+    for app in APPS.values():
+        if app.intents is not None:
+            found.update(import_module(app.intents).CATALOGUE)
+    return found

@@ -10,8 +10,8 @@ from dure.intents.catalogue import Catalogue
 from dure.intents.model import Declaration
 from dure.intents.policies import Policy, judge, keys_of
 from dure.queue.registry import HandlerImportError
-from dure.runs.service import Runs
 from dure.runs.operation import Operations
+from dure.runs.service import Runs
 from intending import (
     AGENT,
     CATALOGUE,

@@ -1,12 +1,17 @@
 """The apps that Dure brings along: a constant table, so that nothing is ever imported by a name from elsewhere."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from dure.errors import Invalid
 from dure.intents.model import Declaration
+
+if TYPE_CHECKING:
+    from dure.db.pool import Database
+    from dure.intents.patterns.service import Mentions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +29,10 @@ class App:
     """Has `load_demo(database, say_line)` and `fingerprint(database)`."""
     intents: str | None = None
     """Has `CATALOGUE`, the declarations of its intents."""
+    glossary: str | None = None
+    """Has `GLOSSARY`: what people call the things of this app, for finding intents by sentences."""
+    mentions: str | None = None
+    """Has `Mentions`, made of a database: answers which names stand in a sentence."""
     schedules: str | None = None
     """Has `ensure(schedules)`, called when a worker starts: makes the schedules that the environment asks for."""
 
@@ -89,3 +98,24 @@ def intents() -> dict[str, Declaration]:
         if app.intents is not None:
             found.update(import_module(app.intents).CATALOGUE)
     return found
+
+
+def glossary() -> dict[str, tuple[str, ...]]:
+    """Answer what people call the things of the apps."""
+    found: dict[str, tuple[str, ...]] = {}
+    for app in APPS.values():
+        if app.glossary is not None:
+            found.update(import_module(app.glossary).GLOSSARY)
+    return found
+
+
+def mentions(database: "Database") -> "Mentions":
+    """Answer what finds the names of an app's people and things in a sentence: `names(tenant_id, noun, sentence)`."""
+    finders: list[Mentions] = [
+        import_module(app.mentions).Mentions(database) for app in APPS.values() if app.mentions is not None
+    ]
+
+    async def names(tenant_id: str, noun: str, sentence: str) -> Sequence[str]:
+        return [name for find in finders for name in await find(tenant_id, noun, sentence)]
+
+    return names

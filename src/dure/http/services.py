@@ -9,6 +9,11 @@ from dure.agents.streaming import Hub
 from dure.agents.tasks import Tasks
 from dure.agents.work import Agents
 from dure.db.pool import Database
+from dure.intents.asking import Asks
+from dure.intents.offering import Offers
+from dure.intents.outbox.store import Outbox
+from dure.intents.patterns import Patterns
+from dure.intents.requests import Intents
 from dure.metrics import Registry
 from dure.queue.admin import Handlers, Queues, Workers
 from dure.queue.client import Client
@@ -16,7 +21,7 @@ from dure.queue.idempotency import Idempotency
 from dure.queue.jobs import Jobs
 from dure.queue.keys import Keys
 from dure.runs.service import Runs
-from dure.runtime.equipment import known_operations
+from dure.runtime.equipment import known_intents, known_operations, known_patterns
 from dure.schedule.backfills import Backfills
 from dure.schedule.holidays import Calendars
 from dure.schedule.service import Schedules
@@ -46,6 +51,11 @@ class Services:
     audit: Audit
     agents: Agents
     tasks: Tasks
+    intents: Intents
+    offers: Offers
+    patterns: Patterns
+    asks: Asks
+    outbox: Outbox
     metrics: Registry
     host: str
     """The address that the server is bound to: beyond loopback, nothing goes without a key."""
@@ -55,7 +65,8 @@ class Services:
     @classmethod
     def of(cls, settings: Settings, database: Database, metrics: Registry, *, host: str | None = None) -> "Services":
         """Make all services over one database."""
-        operations = known_operations(settings)
+        operations, catalogue = known_operations(settings), known_intents(settings)
+        runs = Runs(database, settings, operations)
         return cls(
             settings=settings,
             database=database,
@@ -65,7 +76,7 @@ class Services:
             workers=Workers(database),
             keys=Keys(database),
             idempotency=Idempotency(database),
-            runs=Runs(database, settings, operations),
+            runs=runs,
             schedules=Schedules(database, settings, operations),
             calendars=Calendars(database),
             backfills=Backfills(database),
@@ -75,6 +86,11 @@ class Services:
             audit=Audit(database),
             agents=Agents(database, settings),
             tasks=Tasks(database, settings),
+            intents=Intents(database, settings, catalogue),
+            offers=Offers(database, catalogue),
+            patterns=known_patterns(database, settings, catalogue),
+            asks=Asks(database, runs),
+            outbox=Outbox(database),
             metrics=metrics,
             host=host or settings.host,
         )

@@ -27,6 +27,11 @@ from dure.settings import Settings
 PAGE_MAX = 1_000
 UNIQUE_CHARS_MAX = 500
 OPEN = ("waiting", "pending", "processing")
+SHAPES = {
+    "date": "2030-01-31", "time": "09:00", "datetime": "2030-01-31T09:00:00+09:00",
+    "uuid": "0198a0c2-7d3e-7a51-9c4f-2b1d8e6f0a11", "int": "7", "bool": "true",
+}  # fmt: skip
+"""What a value of a kind looks like, for whoever sent another."""
 
 _INSERT = load("dure.intents", "request_insert")
 _ALONE = load("dure.intents", "request_alone")
@@ -250,16 +255,24 @@ def _content_of(key: str, given: Mapping[str, Any], principal: Principal, retry_
 
 
 def _unfit(error: ValidationError) -> Invalid:
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"]) or "params"
-    reason = (
-        "missing"
-        if first["type"] == "missing"
-        else "unknown_field"
-        if first["type"] == "extra_forbidden"
-        else "invalid"
-    )
-    return Invalid(first["msg"], field=f"params.{field}", reason=reason)
+    first = error.errors(include_url=False)[0]
+    field = ".".join(["params", *(str(part) for part in first["loc"])])
+    context = first.get("ctx") or {}
+    match str(first["type"]):
+        case "missing":
+            return Invalid(field=field, reason="missing")
+        case "extra_forbidden":
+            return Invalid(field=field, reason="unknown_field")
+        case "literal_error" | "enum":
+            return Invalid(field=field, reason="not_one_of", expected=context["expected"])
+        case "greater_than_equal":
+            return Invalid(field=field, reason="too_small", min=context["ge"])
+        case "less_than_equal":
+            return Invalid(field=field, reason="too_big", max=context["le"])
+        case kind if kind.partition("_")[0] in SHAPES:
+            return Invalid(field=field, reason="wrong_format", expected=SHAPES[kind.partition("_")[0]])
+        case _:
+            return Invalid(field=field, reason="wrong_value", message=first["msg"])
 
 
 async def _record(tx: Connection, tenant_id: str, actor: str, verb: str, request_id: str, **detail: Any) -> None:

@@ -49,8 +49,9 @@ class Request:
         """`waiting` or `rejected` before there is a job; then the job's, and `partial` when some targets failed."""
         if self.decision in ("waiting", "rejected"):
             return self.decision
-        if self.job_state == "completed" and isinstance(self.result, Mapping) and self.result.get("failed"):
-            return "partial"
+        if self.job_state == "completed" and isinstance(self.result, Mapping) and "items" in self.result:
+            # Of one with targets.
+            return "partial" if self.result.get("failed") else "completed"
         # A job that was removed after its time left only this.
         return self.job_state or "removed"
 

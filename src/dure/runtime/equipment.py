@@ -8,9 +8,10 @@ from importlib import import_module
 
 from dure.agents import gathering
 from dure.db.pool import Database
-from dure.intents import running
+from dure.intents import running, switching
 from dure.intents.catalogue import Catalogue
 from dure.intents.outbox import sending
+from dure.intents.patterns import Patterns
 from dure.notices.handlers import deliver
 from dure.queue.registry import Registry
 from dure.runs.declaring import declare_operations
@@ -38,6 +39,7 @@ async def equip(database: Database, settings: Settings, registry: Registry | Non
         *gathering.handlers(database),
         *running.handlers(intents),
         *sending.handlers(),
+        *switching.handlers(database),
     ]:
         registry.add(one)
     schedules = Schedules(database, settings, operations)
@@ -49,6 +51,12 @@ async def equip(database: Database, settings: Settings, registry: Registry | Non
 def known_intents(settings: Settings) -> Catalogue:
     """Answer the intents of the settings' modules and of the apps."""
     return Catalogue.build(settings.imports, import_module("dure.apps.registry").intents())
+
+
+def known_patterns(database: Database, settings: Settings, catalogue: Catalogue) -> Patterns:
+    """Answer what finds the intents of a catalogue by sentences, with the words and names of the apps."""
+    apps = import_module("dure.apps.registry")
+    return Patterns(database, settings, catalogue, apps.glossary(), apps.mentions(database))
 
 
 def known_operations(settings: Settings) -> Operations:

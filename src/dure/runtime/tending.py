@@ -3,9 +3,10 @@
 from dure.agents import channels, metrics
 from dure.agents.tender import Tender
 from dure.db.pool import Database
+from dure.intents import asking
 from dure.settings import Settings
 
 
 def tender_of(database: Database, settings: Settings) -> Tender:
     """Answer the tender of a worker process. Example: `await tender_of(database, settings).start()`."""
-    return Tender(database, settings, chores=(metrics.roll_up, channels.tend))
+    return Tender(database, settings, chores=(metrics.roll_up, channels.tend, asking.prune))

@@ -55,7 +55,6 @@ DECLARED = by_key(
         target=f"{_READING}:OneStudent",
         title={"en": "One student", "ko": "학생 상세 정보"},
         ask="viewer",
-        agents=True,
         reads=_KNOWS,
         examples={
             "en": (
@@ -89,7 +88,6 @@ DECLARED = by_key(
         target=f"{_READING}:Birthdays",
         title={"en": "Birthdays of a month", "ko": "이달의 생일"},
         ask="viewer",
-        agents=True,
         reads=_READS,
         examples={
             "en": (

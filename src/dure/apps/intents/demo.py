@@ -9,15 +9,18 @@ from typing import Any
 
 from psycopg import sql
 
+from dure.apps.intents.catalogue import CATALOGUE
 from dure.apps.intents.demo_data import Example, Row
 from dure.apps.intents.params import ZONE
 from dure.db.pool import Connection, Database
 from dure.db.sql import load
+from dure.intents.policies import Policies, Policy
 from dure.lang import say
 
 PACKAGE = "dure.apps.intents"
 SCHEMA = "academy"
 TENANT = "default"
+ACTOR = "dure demo load academy"
 TABLES = (
     "student", "guardian", "student_guardian", "class", "enrolment", "meeting", "attendance", "invoice", "payment",
     "notice", "report", "consultation",
@@ -33,8 +36,9 @@ _ROWS = load(PACKAGE, "table_rows")
 async def load_demo(
     database: Database, say_line: Callable[[str], None], *, today: dt.date | None = None
 ) -> dict[str, Any]:
-    """Make the tables and put an academy of forty students into them; a tenant that has students gets nothing more.
+    """Make the tables, put an academy of forty students into them, and allow the tenant its intents.
 
+    A tenant that has students gets no more of them, and one that has policies keeps those alone.
     Example: `await load_demo(database, print)`.
     """
     tenant = os.environ.get("DURE_TENANT") or TENANT
@@ -42,10 +46,13 @@ async def load_demo(
         await make_tables(tx)
         day = today or await _day(tx)
         counts = {} if await _has_students(tx, tenant) else await _insert_all(tx, tenant, day)
+    allowed = await _allow(database, tenant)
     told = {name: counts.get(name, 0) for name in ("student", "meeting", "attendance", "invoice")}
     say_line(say("academy.demo.loaded", **told, class_=counts.get("class", 0)))
+    if allowed:
+        say_line(say("academy.demo.allowed", tenant=tenant, keys=", ".join(allowed)))
     say_line(say("academy.demo.try_ask"))
-    return {"tenant": tenant, "date": day.isoformat(), **counts}
+    return {"tenant": tenant, "date": day.isoformat(), "allowed": allowed, **counts}
 
 
 async def make_tables(tx: Connection) -> None:
@@ -71,6 +78,17 @@ async def fingerprint(database: Database) -> str:
                 async for (text,) in cursor:
                     digest.update(f"{len(text)}:{text}".encode())
     return digest.hexdigest()
+
+
+async def _allow(database: Database, tenant: str) -> list[str]:
+    """Allow what the pack declares, as it declares it, where nobody has said anything yet; answer the keys."""
+    policies = Policies(database)
+    if await policies.list(tenant):
+        return []
+    keys = sorted({f"{declared.category}.*" for declared in CATALOGUE.values()})
+    for key in keys:
+        await policies.set(tenant, Policy(key, allowed=True, note=say("academy.demo.note")), actor=ACTOR)
+    return keys
 
 
 async def _day(tx: Connection) -> dt.date:

@@ -187,8 +187,9 @@ class Example:
     def _invoice(self, place: int, month: dt.date, fees: int, *, is_last: bool) -> tuple[Row, Row | None]:
         discount = fees * SIBLING_DISCOUNT_PERCENT // 100 if place in people.SIBLINGS else 0
         due = month.replace(day=DUE_DAY)
-        paid = self._chance(100, "paid", month, place) < (90 if is_last else 40)
-        paid_at = self._at(month + dt.timedelta(days=self._chance(9, "day", month, place)), 14)
+        paid_on = month + dt.timedelta(days=self._chance(9, "day", month, place))
+        paid = self._chance(100, "paid", month, place) < (90 if is_last else 40) and paid_on <= self._today
+        paid_at = self._at(paid_on, 9)
         invoice = self._row(
             "invoice", month, place,
             student_id=self._id("student", place),

@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-ZONE = "Asia/Seoul"
-"""Where the days of an academy begin and end, if nothing else is said."""
+from dure.intents import policies
+
+ZONE = policies.ZONE
+"""Where the days of an academy begin and end."""
 NAME_CHARS_MAX = 100
 NOTE_CHARS_MAX = 1_000
 STUDENTS_MAX = 1_000

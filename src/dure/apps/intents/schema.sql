@@ -84,6 +84,24 @@ create unique index if not exists enrolment_active on academy.enrolment (student
 create index if not exists enrolment_class on academy.enrolment (class_id) where status = 'active';
 create index if not exists enrolment_student on academy.enrolment (student_id);
 
+-- Nobody sits where there is no seat, however many are enrolled at a time: whoever comes second waits for the class's row
+-- and counts the first.
+create or replace function academy.take_seat() returns trigger language plpgsql as $$
+declare
+    v_capacity integer;
+begin
+    select capacity into v_capacity from academy.class where id = new.class_id for no key update;
+    if (select count(*) from academy.enrolment where class_id = new.class_id and status = 'active' and id <> new.id)
+       >= v_capacity then
+        raise check_violation using message = 'the class is full', constraint = 'enrolment_capacity', schema = 'academy',
+            table = 'enrolment';
+    end if;
+    return new;
+end
+$$;
+create or replace trigger enrolment_capacity before insert or update of class_id, status on academy.enrolment
+    for each row when (new.status = 'active') execute function academy.take_seat();
+
 create table if not exists academy.meeting (
     id          uuid primary key default gen_random_uuid(),
     tenant_id   text not null,

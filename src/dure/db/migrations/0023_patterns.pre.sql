@@ -117,7 +117,7 @@ begin
     where tenant_id = '' and normalised = dure.pattern_key(p_pattern) and intent_key = p_intent_key;
     insert into dure.intent_pattern as p (tenant_id, pattern, lang, intent_key, confidence, learned_from)
     values (v_tenant, btrim(p_pattern), coalesce(p_lang, case when p_pattern ~ '[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]' then 'ko' else 'en' end),
-            p_intent_key, coalesce(p_confidence, least(1, round((v_shipped + c_more)::numeric, 4)), c_first), p_learned_from)
+            p_intent_key, coalesce(p_confidence, case when v_shipped is not null then least(1, round((v_shipped + c_more)::numeric, 4)) end, c_first), p_learned_from)
     on conflict (tenant_id, normalised, intent_key) do update
     set confidence = least(1, round((p.confidence + c_more)::numeric, 4)), is_active = true, learned_from = excluded.learned_from, updated_at = dure.now()
     returning p.id into v_id;

@@ -44,7 +44,6 @@ def handlers() -> list[Callable[..., Any]]:
     @handler(SEND_JOB, queue=QUEUE, max_retries=MAX_RETRIES, timeout_s=TIMEOUT_S, key="channel", rate_per_key=rate)
     async def send(params: SendParams, ctx: Context) -> dict[str, str]:
         """Send one message of the outbox."""
-        url = channels.url_of(load_outbox(), params.channel)
         async with ctx.database.system_tx() as tx:
             values = {"id": params.message_id, "tenant": ctx.tenant_id}
             row = await (await tx.execute(_BEGIN, values)).fetchone()
@@ -52,6 +51,11 @@ def handlers() -> list[Callable[..., Any]]:
         if row is None:
             # Sent, or taken back, meanwhile.
             return {"state": message.state}
+        try:
+            url = channels.url_of(load_outbox(), params.channel)
+        except Final as error:
+            await _end(ctx, message, "failed", str(error))
+            raise
         if row[5] == "sending" and not channels.knows_repeats(url):
             await _end(ctx, message, "unknown", "the worker died while it was sending this")
             raise Final("nobody knows whether this message went out: say so with `dure intents outbox`")

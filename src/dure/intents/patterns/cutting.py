@@ -1,7 +1,7 @@
 """Cuts Korean into words, whatever its spaces: the cheapest of all ways to read it.
 
-A known word costs next to nothing, a particle or ending behind a word little, and a letter that belongs to nothing known
-costs most. So `학생등록해줘` is 학생, 등록, and an ending; and `반찬` is not 반 with something behind it.
+A known word costs next to nothing, a particle or ending behind a word little, and a letter that belongs to nothing
+known costs most. So `학생등록해줘` is 학생, 등록, and an ending; and `반찬` is not 반 with something behind it.
 """
 
 from dataclasses import dataclass
@@ -20,9 +20,12 @@ _BEHIND_UNKNOWN = frozenset(
 
 # Costs, of one reading against another; what counts is their order.
 _TERM, _TERM_OF_ONE, _ACROSS = 0.1, 0.6, 0.6
-_FUNCTION, _FILLER = 0.2, 0.15
+_FUNCTION, _FILLER = 0.2, 0.35
 _UNKNOWN, _UNKNOWN_BEGINS, _UNKNOWN_INSIDE = 1.0, 0.5, 0.5
 
+_ALONE = words.FILLERS | frozenset(
+    word for word in words.ENDINGS if len(word) > 1 and word[0] in "하해했한할되된될됨됐돼줘주부있없싶봐보드바"
+)
 _HONORIFICS = frozenset("님씨군양")
 
 State = Literal["word", "unknown"]
@@ -75,10 +78,10 @@ def _steps(
     for end in range(here + 1, min(len(text), here + max(vocabulary.korean_chars_max, _FUNCTION_MAX)) + 1):
         word = text[here:end]
         if word in vocabulary.korean:
-            across = any(place in starts for place in range(here + 1, end))
+            across = word not in vocabulary.spaced and any(place in starts for place in range(here + 1, end))
             cost = _TERM + (_TERM_OF_ONE if len(word) == 1 else 0.0) + (_ACROSS if across else 0.0)
             found.append((end, "word", cost, Piece(word, "term")))
-        if fresh and end in starts and word in words.FILLERS:
+        if fresh and word in _ALONE and (end in starts or len(word) > 1):
             found.append((end, "word", _FILLER, Piece(word, "function")))
         if not fresh and (word in _BEHIND if state == "word" else word in _BEHIND_UNKNOWN):
             found.append((end, "word", _FUNCTION, Piece(word, "function")))

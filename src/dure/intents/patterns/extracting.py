@@ -1,7 +1,7 @@
 """Parameters that a sentence holds: its days, times, amounts, numbers and names, in the fields of an intent's model.
 
-What is drawn is a proposal: it is shown, and confirmed by whoever asked. A field gets a value only where the sentence leaves
-no choice; what stays open and is required is named as missing.
+What is drawn is a proposal: it is shown, and confirmed by whoever asked. A field gets a value only where the sentence
+leaves no choice; what stays open and is required is named as missing.
 """
 
 import re
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from dure.intents.patterns.moments import Clock, Span, clocks, spans
+from dure.intents.patterns.moments import Clock, Span, clocks, spans, weekdays
 from dure.intents.patterns.normalising import Sentence, fold
 
 Lookup = Callable[[str, str], Awaitable[Sequence[str]]]
@@ -63,6 +63,12 @@ class _Found:
     quoted: list[str]
     names: list[str]
     looked_up: dict[str, list[str]] = field(default_factory=dict)
+    fields: frozenset[str] = frozenset()
+
+    @property
+    def has_text(self) -> bool:
+        """Whether what is in quotes may be a text, and so is no name."""
+        return any(_is_text(name) for name in self.fields)
 
 
 async def draw(
@@ -73,16 +79,19 @@ async def draw(
     Example: `await draw("어제 결석", matcher.read("어제 결석"), Params.model_json_schema(), today)`.
     """
     folded = fold(text)
+    # What is in quotes is somebody's words: a day in it is no day of the question.
+    bare = _QUOTED.sub(lambda match: " " * len(match.group()), folded)
     found = _Found(
-        folded,
+        bare,
         sentence,
-        spans(folded, today),
-        list(clocks(folded)),
-        _amounts(folded),
+        spans(bare, today),
+        list(clocks(bare)),
+        _amounts(bare),
         [match["inside"].strip() for match in _QUOTED.finditer(folded)],
         _names(sentence),
     )
     properties: Mapping[str, Mapping[str, Any]] = schema.get("properties", {})
+    found.fields = frozenset(properties)
     if lookup is not None:
         for noun in sorted({_noun(name) for name, one in properties.items() if _is_named(name, _plain(one, schema))}):
             found.looked_up[noun] = list(dict.fromkeys(await lookup(noun, folded)))
@@ -115,6 +124,8 @@ def _value(name: str, one: Mapping[str, Any], found: _Found) -> Any:
             return _time(name, found)
         case {"type": "integer" | "number"}:
             return _number(name, found)
+        case {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": 7}}:
+            return list(weekdays(found.text)) or None
         case {"type": "array", "items": {"type": "string"}}:
             return _people(name, found) or None
         case {"type": "string"}:
@@ -136,7 +147,9 @@ def _date(name: str, found: _Found) -> str | None:
         return None
     span = found.spans[0]
     if "month" in words:
-        return span.first.replace(day=1).isoformat() if span.grain in ("month", "day") else None
+        first, last = span.first.replace(day=1), span.last.replace(day=1)
+        whole = span.grain in ("month", "day") or (span.grain == "range" and not found.fields & {"from_on", "until_on"})
+        return first.isoformat() if first == last and whole else None
     if words & {"from", "since", "start", "starts", "first", "after"}:
         return span.first.isoformat()
     if words & {"until", "to", "end", "ends", "last", "before", "through"}:
@@ -147,8 +160,14 @@ def _date(name: str, found: _Found) -> str | None:
 
 
 def _time(name: str, found: _Found) -> str | None:
-    at = 1 if set(name.split("_")) & {"ends", "end", "until", "to"} else 0
-    return found.clocks[at].at.isoformat("minutes") if len(found.clocks) > at else None
+    times = [one.at for one in found.clocks]
+    if not set(name.split("_")) & {"ends", "end", "until", "to"}:
+        return times[0].isoformat("minutes") if times else None
+    if len(times) < 2:
+        return None
+    # From three in the afternoon until five is said without a second "afternoon".
+    end = times[1].replace(hour=times[1].hour + 12) if times[1] <= times[0] and times[1].hour < 12 else times[1]
+    return end.isoformat("minutes")
 
 
 def _number(name: str, found: _Found) -> int | None:
@@ -166,11 +185,14 @@ def _number(name: str, found: _Found) -> int | None:
 
 def _string(name: str, one: Mapping[str, Any], found: _Found) -> str | None:
     words = set(name.split("_"))
+    if words & {"phone", "email"} and len(words) > 1 and found.fields & words:
+        # Of somebody else than the field without a further word.
+        return None
     if "phone" in words:
         return next((match.group() for match in _PHONE.finditer(found.text)), None)
     if "email" in words:
         return next((match.group() for match in _EMAIL.finditer(found.text)), None)
-    if words & {"text", "body", "message", "note", "reason", "title", "topic", "content"}:
+    if _is_text(name):
         return found.quoted[0] if len(found.quoted) == 1 else None
     if "month" in words and len(found.spans) == 1 and found.spans[0].grain == "month":
         return found.spans[0].first.isoformat()[:7]
@@ -183,13 +205,19 @@ def _string(name: str, one: Mapping[str, Any], found: _Found) -> str | None:
 def _people(name: str, found: _Found) -> list[str]:
     """Answer the names in a sentence that can be of this field's noun."""
     noun = _noun(name)
-    if noun in found.looked_up:
+    if found.looked_up.get(noun):
         return found.looked_up[noun]
     if noun == "class":
-        return [
-            match["name"] + "반" for match in _CLASS_KO.finditer(found.text) if match["name"] not in _NO_CLASS
-        ] or found.quoted
-    return found.names or found.quoted
+        said = [match["name"] + "반" for match in _CLASS_KO.finditer(found.text) if match["name"] not in _NO_CLASS]
+        return said or ([] if found.has_text else found.quoted)
+    if noun in ("teacher", "guardian"):
+        # A name that nobody was found by is more probably a student's.
+        return []
+    return found.names or ([] if found.has_text else found.quoted)
+
+
+def _is_text(name: str) -> bool:
+    return bool(set(name.split("_")) & {"text", "body", "message", "note", "reason", "title", "topic", "content"})
 
 
 _NO_CLASS = frozenset({"우리", "이", "그", "저", "전체", "각", "모든", "다른", "어느", "무슨", "어떤"})

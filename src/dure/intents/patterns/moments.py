@@ -14,20 +14,25 @@ Grain = Literal["day", "week", "month", "year", "range"]
 DAYS_MAX = 3_660
 _FAR = timedelta(days=183)
 
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-_MONTH = r"(?P<{0}>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH = (
+    r"(?P<name>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
+    r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
+)
 _WEEKDAYS_KO = "월화수목금토일"
-_WEEKDAYS_EN = "mon tue wed thu fri sat sun".split()
+_WEEKDAYS_EN = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _NUMBERS = {
     "한": 1, "두": 2, "세": 3, "네": 4, "일": 1, "이": 2, "삼": 3, "one": 1, "a": 1, "two": 2, "three": 3, "four": 4,
     "five": 5, "six": 6, "seven": 7,
 }  # fmt: skip
 _DAYS = {
-    "오늘": 0, "금일": 0, "당일": 0, "어제": -1, "어저께": -1, "엊그제": -2, "그저께": -2, "그제": -2, "내일": 1, "모레": 2, "글피": 3,
+    "오늘": 0, "금일": 0, "당일": 0, "어제": -1, "어저께": -1, "엊그제": -2, "그저께": -2, "그제": -2, "내일": 1,
+    "모레": 2, "글피": 3,
     "today": 0, "tonight": 0, "yesterday": -1, "tomorrow": 1,
 }  # fmt: skip
 _TURNS = {
-    "이번": 0, "금": 0, "이": 0, "당": 0, "지난": -1, "저번": -1, "전": -1, "지지난": -2, "다음": 1, "this": 0, "current": 0, "last": -1,
+    "이번": 0, "금": 0, "이": 0, "당": 0, "지난": -1, "저번": -1, "전": -1, "지지난": -2, "다음": 1,
+    "this": 0, "current": 0, "last": -1,
     "previous": -1, "past": -1, "next": 1, "coming": 1,
 }  # fmt: skip
 _TURN_KO = r"(?P<turn>지지난|이번|지난|저번|다음)\s?"
@@ -59,15 +64,29 @@ def spans(text: str, today: date) -> tuple[Span, ...]:
 
     Example: `spans("3월 5일부터 3월 7일까지", date(2026, 3, 1))[0].last == date(2026, 3, 7)`.
     """
-    low, found = text.casefold(), list[Span]()
+    low, found, read = text.casefold(), list[Span](), list[tuple[int, int]]()
     for pattern, answer in _RULES:
         for match in pattern.finditer(low):
-            if any(match.start() < one.end and one.begin < match.end() for one in found):
+            if any(match.start() < end and begin < match.end() for begin, end in read):
                 continue
+            # What is no day, as the 30th of February, is not read as a part of it either.
+            read.append(match.span())
             if (days := _answer(answer, match, today)) is not None:
-                found.append(Span(*days, match.start(), match.end()))
+                found.append(Span(*days, *match.span()))
     found.sort(key=lambda one: one.begin)
     return tuple(_ranges(low, found))
+
+
+def weekdays(text: str) -> tuple[int, ...]:
+    """Answer the days of the week that a text names, Monday as 1. Example: `weekdays("월수금 5시") == (1, 3, 5)`."""
+    low = text.casefold()
+    found = {_WEEKDAYS_KO.index(match["name"]) for match in re.finditer(rf"(?P<name>[{_WEEKDAYS_KO}])요일", low)}
+    for match in re.finditer(rf"(?<![가-힣\d])[{_WEEKDAYS_KO}]{{2,7}}(?![가-힣])", low):
+        found |= {_WEEKDAYS_KO.index(char) for char in match.group()}
+    for number, name in enumerate(_WEEKDAYS_EN):
+        if re.search(rf"\b{name}(?:s|nes|rs|ur)?days?\b", low):
+            found.add(number)
+    return tuple(number + 1 for number in sorted(found))
 
 
 def clocks(text: str) -> tuple[Clock, ...]:
@@ -220,7 +239,7 @@ def _ago(match: re.Match[str], today: date) -> tuple[date, date, Grain]:
 
 def _rules() -> Iterator[tuple[str, Callable[[re.Match[str], date], tuple[date, date, Grain] | None]]]:
     """Yield what is looked for, the longer first: what one rule has read, no later one reads."""
-    month, tail = _MONTH.format("name"), r"(?![a-z])"
+    month, tail = _MONTH, r"(?![a-z])"
     number = r"(?P<n>\d{1,4}|한|두|세|네|일|이|삼|one|two|three|four|five|six|seven|a)"
     yield r"(?<!\d)(?P<y>\d{4})\s?[-./]\s?(?P<m>\d{1,2})\s?[-./]\s?(?P<d>\d{1,2})(?!\d)", _full
     yield r"(?P<y>\d{4})년\s?(?P<m>\d{1,2})월\s?(?P<d>\d{1,2})일", _full

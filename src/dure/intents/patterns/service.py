@@ -1,13 +1,14 @@
 """Finds the intents that a sentence asks for, and learns from what was meant.
 
 The patterns of a tenant are an index in memory. Each question asks the database for one number, which every change of a
-pattern makes larger; only then are the patterns read again. When they differ in their confidences alone, as after each use,
-no sentence is read anew.
+pattern makes larger; only then are the patterns read again. When they differ in their confidences alone, as after each
+use, no sentence is read anew.
 """
 
 import asyncio
+import re
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
@@ -17,14 +18,14 @@ from pydantic import BaseModel, ValidationError
 
 from dure.db.pool import Database
 from dure.db.sql import load
-from dure.errors import Invalid
+from dure.errors import DureError, Invalid
 from dure.intents.catalogue import Catalogue
 from dure.intents.patterns import learning
 from dure.intents.patterns.extracting import Drawn, Lookup, draw
 from dure.intents.patterns.learning import CONFIDENCE_FIRST, PATTERN_CHARS_MAX
 from dure.intents.patterns.matching import Match, Matcher, Pattern
 from dure.intents.patterns.model import Candidate, KnownPattern
-from dure.intents.patterns.normalising import LETTERS_MIN, Lang, fold, lang_of, letter_count
+from dure.intents.patterns.normalising import LETTERS_MIN, NAME, Lang, Sentence, fold, lang_of, letter_count
 from dure.intents.patterns.vocabulary import Glossary
 from dure.intents.policies import ZONE
 from dure.lang import say
@@ -38,7 +39,11 @@ PAGE_MAX = 1_000
 INDEXES_MAX = 200
 """So many tenants' patterns are kept in memory; that of the one who has not asked for longest goes first."""
 
+Mentions = Callable[[str, str, str], Awaitable[Sequence[str]]]
+"""Answers which names of a tenant's students, classes … (a noun) stand in a sentence: tenant, noun, sentence."""
+
 _VERSION = load("dure.intents.patterns", "version")
+_BEHIND_NAME = r"(?:이?(?:를|는|가|의|도|랑)|을|은|이|과|와|에게|한테|께|님|씨|'s)?(?![가-힣A-Za-z])"
 _NO_WORDS: Glossary = MappingProxyType({})
 
 
@@ -48,40 +53,52 @@ class _Index:
     matcher: Matcher
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked, as it is read."""
+
+    text: str
+    sentence: Sentence
+    today: date
+    lookup: Lookup | None
+
+
 class Patterns:
     """The patterns of a database. Example: `(await patterns.ask("acme", "학생 등록해줘"))[0].intent_key`."""
 
     def __init__(
-        self, database: Database, settings: Settings, catalogue: Catalogue, glossary: Glossary = _NO_WORDS
+        self,
+        database: Database,
+        settings: Settings,
+        catalogue: Catalogue,
+        glossary: Glossary = _NO_WORDS,
+        mentions: Mentions | None = None,
     ) -> None:
         self._database = database
         self._settings = settings
         self._catalogue = catalogue
         self._glossary = glossary
+        self._mentions = mentions
         self._indexes: OrderedDict[str, _Index] = OrderedDict()
         self._building: dict[str, asyncio.Lock] = {}
         self._seeded = False
 
     async def ask(
-        self,
-        tenant_id: str,
-        sentence: str,
-        lang: Lang | None = None,
-        *,
-        today: date | None = None,
-        lookup: Lookup | None = None,
+        self, tenant_id: str, sentence: str, lang: Lang | None = None, *, today: date | None = None
     ) -> tuple[Candidate, ...]:
-        """Answer the intents that a sentence asks for, three at most, the surest first; none for noise.
+        """Answer the intents that a sentence asks for, three at most, the surest first; none for noise. Nothing is run.
 
-        `lang` is of the reasons, by default the sentence's own. `lookup` finds names of the tenant's people and classes
-        in the sentence. Nothing is run.
+        `lang` is of the reasons, by default the sentence's own.
         """
         if letter_count(sentence) < LETTERS_MIN:
             return ()
         await self._seed_once()
         matcher, day = await self._matcher(tenant_id)
-        matches = matcher.match(sentence)
-        return tuple([await self._candidate(matcher, one, sentence, lang, today or day, lookup) for one in matches])
+        lookup = self._lookup(tenant_id)
+        names = await lookup(matcher.name_concept, fold(sentence)) if lookup is not None else ()
+        asked = _Question(sentence, matcher.read(sentence, names), today or day, lookup)
+        matches = matcher.match(asked.sentence)
+        return tuple([await self._candidate(one, asked, lang or lang_of(sentence)) for one in matches])
 
     async def list(
         self,
@@ -121,6 +138,7 @@ class Patterns:
     ) -> KnownPattern:
         """Make a pattern; `Conflict` when the tenant has it for this intent already."""
         text = self._checked(pattern, intent_key, confidence)
+        await self._seed_once()
         async with self._database.system_tx() as tx:
             made = await learning.create_on(
                 tx, tenant_id, text, intent_key, lang=lang or lang_of(text), confidence=confidence, actor=actor
@@ -129,8 +147,12 @@ class Patterns:
         return made
 
     async def learn(self, tenant_id: str, sentence: str, intent_key: str, *, actor: str) -> KnownPattern:
-        """Learn that a sentence asks for an intent. Learned again, its confidence grows by 0.1, to 1 at most."""
-        text = self._checked(sentence, intent_key, CONFIDENCE_FIRST)
+        """Learn that a sentence asks for an intent. Learned again, its confidence grows by 0.1, to 1 at most.
+
+        Names that are found in the tenant's data are left out: a pattern is of no one in particular.
+        """
+        await self._seed_once()
+        text = self._checked(await self._nameless(tenant_id, sentence), intent_key, CONFIDENCE_FIRST)
         async with self._database.system_tx() as tx:
             learned = await learning.learn_on(tx, tenant_id, text, intent_key, actor)
             await learning.record(tx, tenant_id, actor, "learn", learned)
@@ -218,29 +240,46 @@ class Patterns:
         # Of thousands this takes a while, and nobody else should wait for it.
         return await in_thread(Matcher, patterns, self._glossary, name="patterns")
 
-    async def _candidate(
-        self, matcher: Matcher, match: Match, sentence: str, lang: Lang | None, today: date, lookup: Lookup | None
-    ) -> Candidate:
-        key = match.pattern.intent_key
-        reason = say(
-            f"patterns.reasons.{match.how}",
-            lang or lang_of(sentence),
-            pattern=match.pattern.pattern,
-            words=" + ".join(match.shared),
-        )
-        drawn = await self._draw(key, matcher, sentence, today, lookup)
+    async def _nameless(self, tenant_id: str, sentence: str) -> str:
+        text, lookup = fold(sentence), self._lookup(tenant_id)
+        if lookup is None:
+            return text
+        for noun in self._glossary.get(NAME, ()):
+            for name in await lookup(noun, text):
+                text = fold(re.sub(re.escape(name) + _BEHIND_NAME, " ", text))
+        return text
+
+    def _lookup(self, tenant_id: str) -> Lookup | None:
+        """Answer what finds names for one question: each noun is looked for once."""
+        mentions = self._mentions
+        if mentions is None:
+            return None
+        known: dict[str, Sequence[str]] = {}
+
+        async def lookup(noun: str, sentence: str) -> Sequence[str]:
+            if noun not in known:
+                known[noun] = await mentions(tenant_id, noun, sentence)
+            return known[noun]
+
+        return lookup
+
+    async def _candidate(self, match: Match, asked: _Question, lang: Lang) -> Candidate:
+        pattern = match.pattern
+        words = " + ".join(match.shared)
+        reason = say(f"patterns.reasons.{match.how}", lang, pattern=pattern.pattern, words=words)
+        drawn = await self._draw(pattern.intent_key, asked)
         return Candidate(
-            key, match.confidence, reason, drawn.params, drawn.missing, match.pattern.id, match.pattern.pattern
+            pattern.intent_key, match.confidence, reason, drawn.params, drawn.missing, pattern.id, pattern.pattern
         )
 
-    async def _draw(self, key: str, matcher: Matcher, sentence: str, today: date, lookup: Lookup | None) -> Drawn:
+    async def _draw(self, key: str, asked: _Question) -> Drawn:
         try:
             model = (await in_thread(self._catalogue.find, key, name="import")).params
         except HandlerImportError:
             # It can still be shown; what is wrong with it is said when it is asked for.
             return Drawn({}, ())
         schema = model.model_json_schema()
-        drawn = await draw(sentence, matcher.read(sentence), schema, today, lookup)
+        drawn = await draw(asked.text, asked.sentence, schema, asked.today, asked.lookup)
         params = _fitting(model, drawn.params)
         return Drawn(params, tuple(name for name in schema.get("required", ()) if name not in params))
 
@@ -249,6 +288,9 @@ def _fitting(model: type[BaseModel], drawn: Mapping[str, Any]) -> Mapping[str, A
     """Leave out what the model would not take."""
     try:
         model.model_validate(dict(drawn))
+    except DureError:
+        # What a model says of its fields together is said when the intent is asked for.
+        return drawn
     except ValidationError as error:
         wrong = {str(one["loc"][0]) for one in error.errors() if one["loc"]}
         return {name: value for name, value in drawn.items() if name not in wrong}

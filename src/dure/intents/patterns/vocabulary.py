@@ -1,7 +1,7 @@
 """The words that a reader of sentences knows: a glossary's, those of time, and those that only patterns hold.
 
-A word that is misspelt by one letter is found by what is left when one letter is taken away: from it and from the word that
-was meant the same is left. For Korean a letter is a part of a syllable.
+A word that is misspelt by one letter is found by what is left when one letter is taken away: from it and from the word
+that was meant the same is left. For Korean a letter is a part of a syllable.
 """
 
 import re
@@ -14,6 +14,7 @@ Glossary = Mapping[str, Sequence[str]]
 """A concept, and the words for it in both languages; `~` behind a Korean verb's stem stands for its forms."""
 
 MISSPELT_LETTERS_MIN = 5
+MISSPELT_KOREAN_MIN = 6
 """Shorter words have too many neighbours."""
 _LATIN = re.compile(r"[a-z]+")
 _DOUBLED = re.compile(r"([bdgklmnprt])\1$")
@@ -42,8 +43,13 @@ class Vocabulary:
         """By their syllables, without spaces."""
         self.english: dict[tuple[str, ...], str] = {}
         """By the stems of their words."""
+        self.spaced: set[str] = set()
+        """Those that have a space in the middle, which belongs to them."""
+        self.name = next(iter(glossary.get("@name", ())), "@name")
         self._near: dict[str, list[tuple[str, str]]] = {}
         for concept, terms in (*glossary.items(), *words.TIME.items()):
+            if concept == "@name":
+                continue
             for term in terms:
                 self._add(term, concept)
         for word in others:
@@ -52,9 +58,9 @@ class Vocabulary:
         self.english_words_max = max(map(len, self.english), default=0)
 
     def meant(self, word: str) -> str | None:
-        """Answer the concept of a word with one wrong, missing, doubled or swapped letter. Example: `meant("studnet")`."""
+        """Answer the concept of a word with one letter wrong, less, more or swapped. Example: `meant("studnet")`."""
         given = letters(word) if has_hangul(word) else word
-        if len(given) < MISSPELT_LETTERS_MIN:
+        if len(given) < _least(given):
             return None
         found = {
             concept
@@ -72,14 +78,20 @@ class Vocabulary:
             return
         bare = term.replace(" ", "")
         for form in forms(bare[:-1]) if bare.endswith("~") else (bare,):
+            if " " in term:
+                self.spaced.add(form)
             if self.korean.setdefault(form, concept) == concept and len(form) > 1:
                 self._know(letters(form), concept)
 
     def _know(self, spelled: str, concept: str) -> None:
-        if len(spelled) < MISSPELT_LETTERS_MIN:
+        if len(spelled) < _least(spelled):
             return
         for left in (spelled, *_less(spelled)):
             self._near.setdefault(left, []).append((spelled, concept))
+
+
+def _least(spelled: str) -> int:
+    return MISSPELT_LETTERS_MIN if spelled.isascii() else MISSPELT_KOREAN_MIN
 
 
 def _less(word: str) -> Iterator[str]:

@@ -30,5 +30,8 @@ UNITS: frozenset[str] = frozenset(_READ["units"].split())
 PERSON_MARKS: frozenset[str] = frozenset(_READ["person_marks"].split())
 """What stands behind a name: a Korean word before it that nobody knows is one."""
 
+SURNAMES: str = "".join(_READ["surnames"].split())
+"""With two syllables behind it, a word that nobody knows is a name."""
+
 TIME: Mapping[str, Sequence[str]] = _READ["time"]
 """Words of time by what they are about; they tell apart only what is told apart by them alone."""

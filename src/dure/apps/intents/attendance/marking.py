@@ -16,7 +16,8 @@ from dure.runs.model import Draft, Reason
 PACKAGE = "dure.apps.intents.attendance"
 MINUTES_LATE_MAX = 600
 Status = Literal["present", "late", "absent", "excused"]
-ATTENDANCE = dure.Table("academy.attendance")
+ATTENDANCE = dure.Table("academy.attendance", key=("meeting_id", "student_id"))
+"""By the meeting and the student, so that two who mark at once are in conflict and never make two rows."""
 
 _TO_MARK = load(PACKAGE, "to_mark")
 _TO_MARK_REST = load(PACKAGE, "to_mark_rest")
@@ -61,8 +62,7 @@ class Mark:
                 "meeting": str(row["meeting_id"]),
                 "student": str(row["student_id"]),
                 "name": row["student"],
-                "marked": row["attendance_id"] and str(row["attendance_id"]),
-                "status": row["status"],
+                "marked": row["status"],
             }
 
     async def plan(self, subjects: Sequence[Any], ctx: dure.PlanContext) -> AsyncIterator[Draft]:
@@ -75,9 +75,9 @@ class Mark:
                 new = {"meeting_id": one["meeting"], "student_id": one["student"], "tenant_id": ctx.tenant_id}
                 yield store.create({**new, **values, "recorded_at": ctx.now}, subject=one["name"])
             else:
-                why = Reason("academy.marked_before", {"status": one["status"]})
+                why = Reason("academy.marked_before", {"status": one["marked"]})
                 changed = {**values, "recorded_at": ctx.now}
-                yield store.update(one["marked"], changed, subject=one["name"], reason=why)
+                yield store.update((one["meeting"], one["student"]), changed, subject=one["name"], reason=why)
 
 
 @dure.operation("attendance.mark_rest")
@@ -143,7 +143,8 @@ class Excuse:
         first = params.from_on or view.today
         values = {"student": who.id, "first": first, "last": params.until_on or first}
         for row in await view.rows(_TO_EXCUSE, values):
-            yield {"id": str(row["id"]), "name": row["student"], "date": row["held_on"].isoformat()}
+            key = {"meeting": str(row["meeting_id"]), "student": who.id}
+            yield {**key, "name": who.name, "date": row["held_on"].isoformat()}
 
     async def plan(self, subjects: Sequence[Any], ctx: dure.PlanContext) -> AsyncIterator[Draft]:
         """Yield a change for each."""
@@ -151,4 +152,5 @@ class Excuse:
         store = ctx.store(ATTENDANCE.name)
         for one in subjects:
             why = Reason("academy.absence_of", {"date": one["date"]})
-            yield store.update(one["id"], {"status": "excused", "note": params.note}, subject=one["name"], reason=why)
+            changed = {"status": "excused", "note": params.note}
+            yield store.update((one["meeting"], one["student"]), changed, subject=one["name"], reason=why)

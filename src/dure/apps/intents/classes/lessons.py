@@ -11,7 +11,7 @@ from dure.db.sql import load
 from dure.runs.model import Draft, Reason
 
 PACKAGE = "dure.apps.intents.classes"
-MEETING = dure.Table("academy.meeting")
+MEETING = dure.Table("academy.meeting", key=("class_id", "held_on"))
 
 _TO_PLAN = load(PACKAGE, "to_plan")
 _TO_CANCEL = load(PACKAGE, "to_cancel")
@@ -61,7 +61,7 @@ class CancelMeeting:
         view = PlanReader(ctx)
         values = {"day": params.date or view.today, "class": await class_id_of(view, params.class_name)}
         for row in await view.rows(_TO_CANCEL, values):
-            yield {"id": str(row["id"]), "name": row["class"], "marked": row["marked"]}
+            yield {"key": [str(row["class_id"]), str(values["day"])], "name": row["class"], "marked": row["marked"]}
 
     async def plan(self, subjects: Sequence[Any], ctx: dure.PlanContext) -> AsyncIterator[Draft]:
         """Yield a change for each, or why it stays."""
@@ -69,8 +69,7 @@ class CancelMeeting:
         store = ctx.store(MEETING.name)
         for one in subjects:
             if one["marked"]:
-                yield store.keep(
-                    one["id"], subject=one["name"], reason=Reason("academy.meeting_marked", {"count": one["marked"]})
-                )
+                why = Reason("academy.meeting_marked", {"count": one["marked"]})
+                yield store.keep(tuple(one["key"]), subject=one["name"], reason=why)
             else:
-                yield store.update(one["id"], {"cancelled": True, "note": params.note}, subject=one["name"])
+                yield store.update(tuple(one["key"]), {"cancelled": True, "note": params.note}, subject=one["name"])

@@ -1,7 +1,7 @@
 """Operations that put students into classes, take them out, and move them from one to another.
 
-Nobody is in a class twice, and nobody sits where there is no seat: who cannot be moved stays in the plan with the reason,
-and the others are moved.
+Nobody is in a class twice, and nobody sits where there is no seat: who cannot be moved stays in the plan with the
+reason, and the others are moved.
 """
 
 import datetime as dt

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from dure.apps.intents.declared_students import DECLARED
 from dure.apps.intents.naming import student
@@ -46,14 +46,14 @@ class Find:
     """Students whose name or phone number holds some letters or digits."""
 
     class Params(Asked):
-        """A part of the name, or of the number."""
+        """A part of the name, or of the phone number."""
 
-        text: Name
+        name: Annotated[Name, Field(validation_alias=AliasChoices("name", "text", "student", "phone"))]
 
     async def answer(self, params: Params, ctx: Reader) -> Any:
         """Answer the students, those who are here first."""
-        digits = re.sub(r"\D", "", params.text)
-        values = {"text": params.text, "digits": digits if len(digits) >= DIGITS_MIN else ""}
+        digits = re.sub(r"\D", "", params.name)
+        values = {"text": params.name, "digits": digits if len(digits) >= DIGITS_MIN else ""}
         return listed(await ctx.rows(_LIKE, limited(values)))
 
 

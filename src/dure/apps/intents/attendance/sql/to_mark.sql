@@ -1,6 +1,6 @@
 -- The meetings of a day that some students belong to, with what is marked already; of one class, or of all that they are
 -- in. Locks nothing. Indexes: meeting_day, enrolment_student, attendance's unique one.
-select s.id as student_id, s.name as student, m.id as meeting_id, a.id as attendance_id, a.status
+select s.id as student_id, s.name as student, m.id as meeting_id, a.status
 from unnest(%(students)s::uuid[]) as g (id)
 join academy.student s on s.tenant_id = %(tenant)s and s.id = g.id
 join academy.meeting m on m.tenant_id = %(tenant)s and m.held_on = %(day)s and not m.cancelled

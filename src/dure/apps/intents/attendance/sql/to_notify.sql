@@ -9,7 +9,7 @@ from (
     join academy.attendance a on a.meeting_id = m.id and a.status = %(status)s
     where m.tenant_id = %(tenant)s and m.held_on = %(day)s
       and (%(class)s::uuid is null or m.class_id = %(class)s)
-      and (%(student)s::uuid is null or a.student_id = %(student)s)
+      and (%(student)s::uuid is null or a.student_id = %(student)s) and a.student_id >= %(after_student)s::uuid
     group by a.student_id
 ) a
 join academy.student s on s.id = a.student_id

@@ -48,11 +48,14 @@ async def test_a_message_becomes_a_task_and_its_result_an_artifact(database, bin
 
 
 async def test_results_of_any_shape_become_parts(database):
-    results = {"data": {"rows": [1, 2]}, "list": [1, "a"], "none": {"a2a": {"state": "completed"}}, "said": {"a2a": {"artifacts": [
-        {"name": "report", "description": "all of it", "parts": [{"text": "a"}, {"url": "https://example.com/x.pdf",
-                                                                 "mediaType": "application/pdf"}]},
-        "plain",
-    ], "message": "done"}}}  # fmt: skip
+    file = {"url": "https://example.com/x.pdf", "mediaType": "application/pdf"}
+    report = {"name": "report", "description": "all of it", "parts": [{"text": "a"}, file]}
+    results = {
+        "data": {"rows": [1, 2]},
+        "list": [1, "a"],
+        "none": {"a2a": {"state": "completed"}},
+        "said": {"a2a": {"artifacts": [report, "plain"], "message": "done"}},
+    }
 
     async def answer(hand: Hand):
         return results[hand.params["text"]]
@@ -141,7 +144,10 @@ async def test_ends_that_are_no_success(database):
     async with serving(database) as url, working(database, end), official(url, "JSONRPC", streaming=False) as client:
         failed = await sent(client, asking("Broken"))
         rejected = await sent(client, asking("Refused"))
-    assert (failed.status.state, rejected.status.state) == (state("FAILED"), state("REJECTED"))
+        assert (failed.status.state, rejected.status.state) == (state("FAILED"), state("REJECTED"))
+        for task in (failed, rejected):
+            there = await client.list_tasks(pb.ListTasksRequest(status=task.status.state))
+            assert [found.id for found in there.tasks] == [task.id]
     assert texts(failed.status.message.parts) == ["because"]
     assert not failed.artifacts
 
@@ -192,6 +198,8 @@ async def test_an_agent_that_asks_is_answered_within_the_same_task(database, bin
         asked = await sent(client, asking("book a room"))
         assert asked.status.state == state("INPUT_REQUIRED")
         assert texts(asked.status.message.parts) == ["which day?"]
+        there = await client.list_tasks(pb.ListTasksRequest(status=asked.status.state))
+        assert [found.id for found in there.tasks] == [asked.id]
         with pytest.raises(InvalidParamsError):
             await sent(client, asking("monday", task_id=asked.id, context_id="another"))
         done = await sent(client, asking("monday", task_id=asked.id))

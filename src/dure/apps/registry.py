@@ -17,8 +17,8 @@ class App:
     """The names of its operations, each with `module:Class`."""
     handlers: Mapping[str, str] = field(default_factory=dict)
     """The names of its handlers, each with `module:function`."""
-    http: str
-    """Has `router`, for the HTTP server."""
+    http: str | None = None
+    """Has `router`, for the HTTP server; None where the routes are the core's own."""
     demo: str
     """Has `load_demo(database, say_line)` and `fingerprint(database)`."""
     schedules: str | None = None
@@ -50,6 +50,13 @@ APPS: Mapping[str, App] = {
         http="dure.http.routes.notion",
         demo="dure.apps.notion.demo",
     ),
+    "agents": App(
+        name="agents",
+        operations={},
+        # What the core's agents ask for and only an app can do.
+        handlers={"dure.agents.unlearn": "dure.apps.ecosystem.unlearning:unlearn"},
+        demo="dure.apps.ecosystem.demo",
+    ),
 }
 
 HANDLERS: Mapping[str, str] = {name: target for app in APPS.values() for name, target in app.handlers.items()}
@@ -66,7 +73,8 @@ def app_of(name: str) -> App:
 
 def http_modules(named: Iterable[str] = ()) -> list[ModuleType]:
     """Import the web parts of the apps that are named; none named means all. Example: `http_modules()[0].router`."""
-    return [import_module(app_of(name).http) for name in tuple(named) or APPS]
+    chosen = [app_of(name) for name in tuple(named) or APPS]
+    return [import_module(app.http) for app in chosen if app.http is not None]
 
 
 def schedule_modules() -> list[ModuleType]:

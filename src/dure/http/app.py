@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from dure.http import openapi, problems
+from dure.http.a2a_paths import Places
 from dure.http.agent_paths import SlashedIds
 from dure.http.auth import Authentication
 from dure.http.edge import BodyLimit, Edge
@@ -24,6 +25,8 @@ from dure.http.routes import (
     keys,
     operations,
     queues,
+    releases,
+    rollouts,
     runs,
     schedules,
     tasks,
@@ -43,6 +46,7 @@ def create_app(services: Services) -> FastAPI:
     problems.install(app)
     # The last one added is the first one met.
     app.add_middleware(SlashedIds)
+    app.add_middleware(Places)
     app.add_middleware(BodyLimit, services=services)
     app.add_middleware(Authentication, services=services)
     app.add_middleware(Edge, services=services)
@@ -62,8 +66,10 @@ def _with_routes() -> FastAPI:
     engine = (health, jobs, handlers, queues, workers, keys)
     for routes in (*engine, operations, runs, schedules, backfills, calendars, windows):
         app.include_router(routes.router)
-    # The log before the agents, among whose addresses it stands.
-    for router in (channels.router, channels.log_router, agents.router, tasks.router, a2a.router):
+    # The log and the performance before the agents, among whose addresses they stand.
+    for router in (channels.router, channels.log_router, rollouts.performance_router, agents.router, tasks.router):
+        app.include_router(router)
+    for router in (releases.router, rollouts.router, a2a.router):
         app.include_router(router)
     # Apps stand above this layer, so their routes are found by name, as handlers are.
     for module in import_module("dure.apps.registry").http_modules():

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from dure.agents.audit import Audit
 from dure.agents.channels import Channels
+from dure.agents.metrics import Metrics
+from dure.agents.releases import Releases
+from dure.agents.rollouts import Rollouts
 from dure.agents.streaming import Hub
 from dure.agents.tasks import Tasks
 from dure.agents.work import Agents
@@ -46,6 +49,9 @@ class Services:
     audit: Audit
     agents: Agents
     tasks: Tasks
+    releases: Releases
+    rollouts: Rollouts
+    performance: Metrics
     metrics: Registry
     host: str
     """The address that the server is bound to: beyond loopback, nothing goes without a key."""
@@ -55,7 +61,7 @@ class Services:
     @classmethod
     def of(cls, settings: Settings, database: Database, metrics: Registry, *, host: str | None = None) -> "Services":
         """Make all services over one database."""
-        operations = known_operations(settings)
+        operations, stopping = known_operations(settings), asyncio.Event()
         return cls(
             settings=settings,
             database=database,
@@ -71,12 +77,16 @@ class Services:
             backfills=Backfills(database),
             windows=Windows(database, settings),
             channels=Channels(database),
-            hub=Hub(database, settings),
+            hub=Hub(database, settings, stopping=stopping),
             audit=Audit(database),
             agents=Agents(database, settings),
             tasks=Tasks(database, settings),
+            releases=Releases(database),
+            rollouts=Rollouts(database),
+            performance=Metrics(database),
             metrics=metrics,
             host=host or settings.host,
+            stopping=stopping,
         )
 
     async def stop(self) -> None:

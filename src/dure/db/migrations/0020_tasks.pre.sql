@@ -484,6 +484,18 @@ begin
     return query select j.* from dure.job j where j.id = any (v_ids) order by j.priority desc, j.id;
 end $$;
 
+-- What an agent is told of tasks that it was just given. Volatile, so that it looks with a snapshot of its own: what came in and was
+-- taken within one statement of dure.claim_tasks is not in the snapshot of whoever called that.
+create or replace function dure.assignments(p_ids uuid[])
+returns table (task_id text, claim_id bigint, handler text, params jsonb, attempt integer, title text, from_agent text, trace_id text,
+               root_id text, depth integer, deadline_at timestamptz, timeout_s real, priority integer, capabilities text[])
+language sql volatile set search_path = pg_catalog, pg_temp as $$
+    select j.id::text, j.claim_id, j.handler, j.params::jsonb, j.attempt::integer, coalesce(t.title, ''), t.from_agent, t.trace_id,
+           t.root_id::text, coalesce(t.depth, 0)::integer, j.deadline_at, j.timeout_s, j.priority::integer, coalesce(n.capabilities, '{}')
+    from dure.job j left join dure.task t on t.job_id = j.id left join dure.need n on n.need_id = t.need_id
+    where j.id = any (p_ids) order by j.priority desc, j.id
+$$;
+
 -- How a task ended in an agent's hands: p_end is {"outcome": completed|retried|failed|cancelled|released, "result", "delay_s", "error_class",
 -- "error"}. False when it is not that agent's any more, or never was: that changes nothing but is on record.
 create or replace function dure.end_task(p_tenant text, p_agent text, p_epoch bigint, p_task uuid, p_claim bigint, p_end jsonb) returns boolean

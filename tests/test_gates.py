@@ -126,9 +126,9 @@ def run(rng: random.Random, new_rate: float, old_rate: float, *, total: int, ris
 
 def test_a_version_that_is_as_good_is_seldom_taken_back():
     rng = random.Random(2026)
-    failed = sum(run(rng, 0.1, 0.1, total=500, risk=0.05, margin=0) == "fail" for _ in range(100))
+    failed = sum(run(rng, 0.1, 0.1, total=500, risk=0.05, margin=0) == "fail" for _ in range(60))
     # At most five in a hundred are promised; Fisher's test is careful, so there are fewer.
-    assert failed <= 5
+    assert failed <= 3
 
 
 def test_a_version_with_doubled_errors_is_taken_back():

@@ -42,7 +42,7 @@ from dure.db.sql import load
 from dure.errors import DureError, Unavailable
 
 ACTOR = "rollout"
-LOOK_OFTEN = timedelta(minutes=10)
+LOOK_OFTEN = timedelta(minutes=2)
 """In a window that is no longer the gates look every time, else every `LOOK_EVERY`: they add up all of its minutes."""
 LOOK_EVERY = timedelta(seconds=10)
 DUE_MAX = 1_000

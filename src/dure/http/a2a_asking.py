@@ -1,4 +1,4 @@
-"""A request of A2A, before and after its operation: who asks and how, and how answers, streams and errors are written."""
+"""A request of A2A, before and after its operation: who asks, and how answers, streams and errors are written."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable

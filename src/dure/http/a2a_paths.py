@@ -3,8 +3,8 @@
     /a2a/v1/…                       /a2a/agents/{id}/v1/…
     /a2a/v1/{tenant}/…              /a2a/agents/{id}/v1/{tenant}/…
 
-All are the routes of the first, and the rest is remembered beside the request: an id may hold slashes, and four times the
-routes would be four times the same.
+All are the routes of the first, and the rest is remembered beside the request: an id may hold slashes, and there would
+be four times the routes.
 """
 
 import re

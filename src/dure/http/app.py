@@ -38,7 +38,9 @@ from dure.http.services import Services
 
 def create_app(services: Services) -> FastAPI:
     """Make the app. Example: `app = create_app(Services.of(settings, database, Registry()))`."""
-    app = _with_routes()
+    app = _bare()
+    # FastAPI prepares a route when it is first looked at, which takes half a second for all of them: once a process.
+    app.router.routes = _with_routes().router.routes
     app.state.services = services
     app.state.measures = Measures(services)
     app.openapi = _document  # type: ignore[method-assign]
@@ -53,8 +55,8 @@ def create_app(services: Services) -> FastAPI:
     return app
 
 
-def _with_routes() -> FastAPI:
-    app = FastAPI(
+def _bare() -> FastAPI:
+    return FastAPI(
         title="Dure",
         version=version("dure"),
         openapi_url="/openapi.json",
@@ -63,6 +65,12 @@ def _with_routes() -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
+
+
+@cache
+def _with_routes() -> FastAPI:
+    app = _bare()
+    app.openapi = _document  # type: ignore[method-assign]
     engine = (health, jobs, handlers, queues, workers, keys)
     for routes in (*engine, operations, runs, schedules, backfills, calendars, windows):
         app.include_router(routes.router)

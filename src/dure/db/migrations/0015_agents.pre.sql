@@ -530,7 +530,10 @@ begin
             perform dure.leave_children(v_agent, v_agent.on_death = 'parent');
         end if;
         v_tasks := dure.unassign(v_agent.tenant_id, v_agent.agent_id, 'agent_died');
-        perform dure.sample(v_agent.tenant_id, v_agent.agent_id, v_agent.class, v_agent.version, 'lease_lost', false, null);
+        -- One that was told to go, or went in order, has lost nothing: a release is not judged by that.
+        if exists (select from dure.worker w where w.worker_id = v_agent.epoch and w.end_reason = 'lease_lost') then
+            perform dure.sample(v_agent.tenant_id, v_agent.agent_id, v_agent.class, v_agent.version, 'lease_lost', false, null);
+        end if;
         perform dure.agent_event(v_agent.tenant_id, 'dure', 'die', v_agent.agent_id, jsonb_build_object('epoch', v_agent.epoch));
         perform dure.agent_told(v_agent, 'agents.heartbeat', 'dead', jsonb_build_object('epoch', v_agent.epoch, 'tasks_moved', v_tasks));
     end loop;

@@ -182,6 +182,7 @@ language sql immutable strict parallel safe set search_path = pg_catalog, pg_tem
     select coalesce(array_agg(coalesce(one, 0) + coalesce(other, 0) order by n), '{}')
     from unnest(p_one, p_other) with ordinality as both_of(one, other, n)
 $$;
+
 do $$
 begin
     if to_regprocedure('dure.sum_buckets(integer[])') is null then

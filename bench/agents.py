@@ -3,9 +3,10 @@
     python -m bench.agents
     python -m bench.agents --agents 10000 --tasks 100000 --seconds 5 --only renewals,tasks
 
-Everything happens in a database of its own in an embedded server, made and dropped here. What is measured over HTTP
-has a server process of its own; its clients are in this one, and read raw sockets, so that they cost little. From
-publish to a thousand subscribers is measured by `python -m bench.channels`.
+Everything happens in a server of its own, as in `python -m bench`. What is measured over HTTP has a server process of
+its own; its clients are in this one, and read raw sockets, so that they cost little. Beside each rate stands what one
+of it costs in CPU time, which says more on a machine that does other things too. From publish to a thousand subscribers
+is measured by `python -m bench.channels`.
 """
 
 import argparse
@@ -17,14 +18,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median, quantiles
-from tempfile import TemporaryDirectory
 from time import monotonic
 
+from bench.server import Postgres, postgres
 from dure import logs
 from dure.agents.model import Assignment, Need, NewAgent, NewTask, Session
 from dure.agents.tasks import Tasks
 from dure.agents.work import Agents
-from dure.db import embedded
 from dure.db.migrate import migrate
 from dure.db.pool import Database
 from dure.runtime.parts import Runtime
@@ -49,26 +49,31 @@ SHORT_LEASE_S = 2.0
 PARTS = ("renewals", "tasks", "deaths")
 
 
-def line(what: str, rate_per_s: float, more: str = "") -> None:
-    print(f"{what:<64} {rate_per_s:10,.0f} /s  {more}".rstrip(), flush=True)
+def cpu_s(pid: int) -> float:
+    """Answer the CPU seconds of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def many(at_once: int, seconds: float, do: Callable[[int], Awaitable[int]]) -> tuple[float, list[float]]:
-    """Let so many do something over and over for so long; answer how much of it a second, and how long each took."""
-    began = monotonic()
-    done, took = 0, []
+class Cost:
+    """What something costs from here on: of the database's CPU time, and of the process's that does the work."""
 
-    async def go_on(number: int) -> None:
-        nonlocal done
-        while monotonic() - began < seconds:
-            start = monotonic()
-            count = await do(number)
-            took.append(monotonic() - start)
-            # Not in one with the call: the others add while it is under way.
-            done += count
+    def __init__(self, server: Postgres, pid: int) -> None:
+        self._server, self._pid = server, pid
+        self._database_s, self._process_s = self._now()
 
-    await asyncio.gather(*(go_on(number) for number in range(at_once)))
-    return done / (monotonic() - began), took
+    def _now(self) -> tuple[float, float]:
+        return self._server.cpu_seconds() or 0.0, cpu_s(self._pid)
+
+    def each(self, count: float) -> str:
+        """Answer the CPU time of one of so many."""
+        database_s, process_s = self._now()
+        each = [(database_s - self._database_s) / count * 1000, (process_s - self._process_s) / count * 1000]
+        return "CPU ms each: PostgreSQL {:.3f}, Python {:.3f}".format(*each)
+
+
+def line(what: str, rate_per_s: float, cost: str, more: str = "") -> None:
+    print(f"{what:<62} {rate_per_s:8,.0f} /s  {cost}  {more}".rstrip(), flush=True)
 
 
 def spread(took: Sequence[float]) -> str:
@@ -79,13 +84,34 @@ def spread(took: Sequence[float]) -> str:
 class Bench:
     """One database with agents in it."""
 
-    def __init__(self, database: Database, settings: Settings, seconds: float) -> None:
+    def __init__(self, server: Postgres, database: Database, settings: Settings, seconds: float) -> None:
+        self._server = server
         self.agents = Agents(database, settings)
         self.tasks = Tasks(database, settings)
         self.settings = settings
         self._database = database
         self._seconds = seconds
         self._sessions: list[Session] = []
+
+    async def measure(
+        self, what: str, at_once: int, do: Callable[[int], Awaitable[int]], *, pid: int | None = None
+    ) -> None:
+        """Let so many do something over and over for so long, and say how much of it that is a second."""
+        cost = Cost(self._server, pid or os.getpid())
+        began = monotonic()
+        done, took = 0, []
+
+        async def go_on(number: int) -> None:
+            nonlocal done
+            while monotonic() - began < self._seconds:
+                start = monotonic()
+                count = await do(number)
+                took.append(monotonic() - start)
+                # Not in one with the call: the others add while it is under way.
+                done += count
+
+        await asyncio.gather(*(go_on(number) for number in range(at_once)))
+        line(what, done / (monotonic() - began), cost.each(max(1, done)), spread(took))
 
     async def register(self, count: int) -> None:
         names = iter(range(count))
@@ -102,9 +128,10 @@ class Bench:
                 )
                 self._sessions.append(await self.agents.register(TENANT, agent))
 
-        began = monotonic()
+        cost, began = Cost(self._server, os.getpid()), monotonic()
         await asyncio.gather(*map(register, range(REGISTERING)))
-        line(f"registrations, {count:,} agents, {REGISTERING} at a time", count / (monotonic() - began))
+        rate = count / (monotonic() - began)
+        line(f"registrations, {count:,} agents, {REGISTERING} at a time", rate, cost.each(count))
 
     async def renew(self) -> None:
         """Renewals through the service, then through HTTP: each agent in its turn."""
@@ -116,13 +143,12 @@ class Bench:
                 await self.agents.renew(TENANT, session.agent_id, session.epoch)
                 return 1
 
-            rate, took = await many(count, self._seconds, renew)
-            line(f"renewals through the service, {count} at a time", rate, spread(took))
-        async with served(str(self.settings.database_url)) as port:
+            await self.measure(f"renewals through the service, {count} at a time", count, renew)
+        async with served(str(self.settings.database_url)) as (port, pid):
             for count in CONNECTIONS:
-                await self._renew_over(port, count)
+                await self._renew_over(port, pid, count)
 
-    async def _renew_over(self, port: int, count: int) -> None:
+    async def _renew_over(self, port: int, pid: int, count: int) -> None:
         lines = [await Line.open(port) for _ in range(count)]
         places = iter(range(10**9))
 
@@ -131,17 +157,17 @@ class Bench:
             await lines[number].post(f"/v1/agents/{session.agent_id}/renew", {"epoch": session.epoch})
             return 1
 
-        rate, took = await many(count, self._seconds, renew)
+        await self.measure(f"renewals over HTTP, one server process, {count} connections", count, renew, pid=pid)
         for one in lines:
             one.close()
-        line(f"renewals over HTTP, one server process, {count} connections", rate, spread(took))
 
     async def submit(self, count: int) -> None:
         task = NewTask(params={"n": 1}, needs=Need(capabilities=(COMMON,)))
-        began = monotonic()
+        cost, began = Cost(self._server, os.getpid()), monotonic()
         for _ in range(count // BATCH):
             await self.tasks.submit_many(TENANT, [task] * BATCH, actor=ACTOR)
-        line(f"tasks submitted, batches of {BATCH:,}, up to {count:,} waiting", count / (monotonic() - began))
+        rate = count / (monotonic() - began)
+        line(f"tasks submitted, batches of {BATCH:,}, up to {count:,} waiting", rate, cost.each(count))
 
         for strategy in ("first_come", "least_loaded", "round_robin"):
 
@@ -150,8 +176,7 @@ class Bench:
                 await self.tasks.submit(TENANT, asked, actor=ACTOR)
                 return 1
 
-            rate, took = await many(1, self._seconds / 2, one)
-            line(f"tasks submitted one by one, {strategy}, {len(self._sessions):,} agents", rate, spread(took))
+            await self.measure(f"tasks one by one, {strategy}, {len(self._sessions):,} agents", 1, one)
 
     async def work(self) -> None:
         """Claims and completions, through the service and through HTTP."""
@@ -164,9 +189,8 @@ class Bench:
                     await self._complete(session, one)
                 return len(taken)
 
-            rate, took = await many(count, self._seconds, work)
-            line(f"claimed and completed, {count} agents, {most} a claim", rate, spread(took))
-        async with served(str(self.settings.database_url)) as port:
+            await self.measure(f"claimed and completed, {count} agents, {most} a claim", count, work)
+        async with served(str(self.settings.database_url)) as (port, pid):
             lines = [await Line.open(port) for _ in range(WORKERS)]
 
             async def over(number: int) -> int:
@@ -178,8 +202,9 @@ class Bench:
                     await lines[number].post(f"{path}/complete", {**named, "result": {"n": 1}})
                 return len(taken)
 
-            rate, took = await many(WORKERS, self._seconds, over)
-            line(f"claimed and completed over HTTP, {WORKERS} agents, one server process", rate, spread(took))
+            await self.measure(
+                f"claimed and completed over HTTP, {WORKERS} agents, one server process", WORKERS, over, pid=pid
+            )
             for one in lines:
                 one.close()
 
@@ -282,14 +307,14 @@ class Line:
 
 
 @asynccontextmanager
-async def served(url: str) -> AsyncIterator[int]:
-    """A server process; answers its port."""
+async def served(url: str) -> AsyncIterator[tuple[int, int]]:
+    """A server process; answers its port and its number."""
     server = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.channels", "--serve", url, stdout=asyncio.subprocess.PIPE
     )
     assert server.stdout is not None
     try:
-        yield int(await server.stdout.readline())
+        yield int(await server.stdout.readline()), server.pid
     finally:
         server.terminate()
         await server.wait()
@@ -297,34 +322,26 @@ async def served(url: str) -> AsyncIterator[int]:
 
 async def main(agents: int, tasks: int, seconds: float, parts: Sequence[str]) -> None:
     logs.configure(log_format="text", log_level="error")
-    with TemporaryDirectory(prefix="dure-bench-") as home:
-        lease = await asyncio.to_thread(embedded.acquire, Path(home))
-        try:
-            settings = Settings(database_url=lease.url)
-            async with Database(settings) as database:
-                await migrate(database)
-                async with database.owner_tx() as tx:
-                    row = await (
-                        await tx.execute("select current_setting('server_version'), current_setting('fsync')")
-                    ).fetchone()
-                assert row is not None
-                print(
-                    f"PostgreSQL {row[0]}, fsync {row[1]}, pool of {settings.pool_max}, {os.cpu_count()} cores",
-                    flush=True,
-                )
-                bench = Bench(database, settings, seconds)
-                await bench.register(agents)
-                if "renewals" in parts:
-                    await bench.renew()
-                if "tasks" in parts:
-                    await bench.submit(tasks)
-                    await bench.rare(tasks)
-                    await bench.work()
-                if "deaths" in parts:
-                    await bench.deaths()
-                await bench.agents.stop()
-        finally:
-            await asyncio.to_thread(lease.release)
+    with postgres() as server:
+        settings = Settings(database_url=server.url)
+        async with Database(settings) as database:
+            await migrate(database)
+            set_to = ", ".join(f"{name} {value}" for name, value in server.settings.items())
+            print(
+                f"PostgreSQL {server.version} ({set_to}), pool of {settings.pool_max}, {os.cpu_count()} cores",
+                flush=True,
+            )
+            bench = Bench(server, database, settings, seconds)
+            await bench.register(agents)
+            if "renewals" in parts:
+                await bench.renew()
+            if "tasks" in parts:
+                await bench.submit(tasks)
+                await bench.rare(tasks)
+                await bench.work()
+            if "deaths" in parts:
+                await bench.deaths()
+            await bench.agents.stop()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import pytest
 from agenting import Faces, asked, registered, state_of
 from dure import Final, Retryable
 from dure.agent import Agent, Problem, Superseded
+from dure.agents.releases import NewRelease, Releases
 from dure.runtime.web import HttpServer, bind
 from queueing import TENANT
 from registering import silent, sweep
@@ -283,6 +284,9 @@ async def test_it_hands_on_and_publishes(faces):
             made = (await ended(http, top))["result"]["made"]
             below = await ended(http, made)
             outside = await planner.submit({}, class_="index")
+            # It asks for nothing but this agent, which has one handler only.
+            named = await planner.submit({}, agent="research-1")
+            assert (await ended(http, named["id"]))["state"] == "completed"
         assert (below["parent_id"], below["from_agent"], below["depth"], below["root_id"]) == (top, "planner-1", 1, top)
         assert (below["title"], below["agent_id"], below["state"]) == ("below", "research-1", "completed")
         assert (outside["parent_id"], outside["from_agent"]) == (None, "planner-1")
@@ -304,6 +308,15 @@ async def test_an_upgrade_is_told(faces):
         async with asyncio.timeout(10):
             await ends.wait()
         assert ends.upgrade_to == "2.0.0"
+
+
+async def test_a_version_that_is_not_admitted_ends_it_at_once(faces, database):
+    await Releases(database).create(TENANT, NewRelease(class_="scribe", version="2.0.0"), actor="kim")
+    async with faces.serving() as (url, _http):
+        agent = agent_at(url, class_="scribe", version="1.0.0")
+        with pytest.raises(Problem, match=r"upgrade to 2\.0\.0"):
+            await agent.start()
+        assert agent.upgrade_to == "2.0.0"
 
 
 async def test_a_key_that_holds_no_more_ends_it(faces):

@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from agenting import ONE, Faces, asked, registered, said, state_of, taken
+from dure.agents.releases import NewRelease, Releases
 from queueing import TENANT
 from registering import silent, sweep
 from waiting import until
@@ -47,6 +48,8 @@ async def test_an_agent_registers_renews_works_and_leaves(faces):
         assert (await said(http, session, "deregister")).json() == {"agent_id": "research-1", "ended": True}
         problem(await said(http, session, "renew"), 409, "lease_lost")
         assert (await http.get("/v1/agents/research-1")).json()["epoch"] is None
+    # It went in order: that is no lease lost, by which its release would be judged.
+    assert await faces.sql("select 1 from dure.agent_sample where kind = 'lease_lost'") == []
 
 
 async def test_a_task_that_fails_is_tried_again_or_not_and_one_released_was_never_taken(faces):
@@ -112,20 +115,17 @@ async def test_another_tenants_agent_is_not_there(faces):
         assert (await http.get("/v1/agents")).json()["items"] == []
 
 
-async def test_a_version_that_is_not_admitted_is_told_what_to_become(faces):
-    async with faces.engine.database.owner_tx() as tx:
-        await tx.execute(
-            "create or replace function dure.advise(p_tenant text, p_class text, p_version text, p_agent text)"
-            " returns jsonb language sql as $$ select jsonb_build_object('admitted', p_version <> '1.9.0',"
-            " 'upgrade_to', case when p_version <> '2.0.0' then '2.0.0' end, 'hold', null, 'reason', null) $$"
-        )
+async def test_a_version_that_is_not_admitted_is_told_what_to_become(faces, database):
+    wanted = NewRelease(class_="scribe", version="2.0.0", compatible=">=1.9.5,<3")
+    await Releases(database).create(TENANT, wanted, actor="kim")
+    scribe = {**ONE, "class": "scribe"}
     async with faces.http() as http:
-        refused = await http.post("/v1/agents", json=ONE)
+        refused = await http.post("/v1/agents", json=scribe)
         assert problem(refused, 409, "conflict") == {"version": "agent_incompatible"}
         assert refused.json()["upgrade_to"] == "2.0.0"
         assert "2.0.0" in refused.json()["detail"]
-        assert (await registered(http, version="1.9.5"))["upgrade_to"] == "2.0.0"
-        assert (await registered(http, version="2.0.0"))["upgrade_to"] is None
+        assert (await http.post("/v1/agents", json={**scribe, "version": "1.9.5"})).status_code == 201
+        assert (await http.post("/v1/agents", json={**scribe, "version": "2.0.0"})).json()["upgrade_to"] is None
 
 
 async def test_a_registration_that_is_too_large(faces):

@@ -40,8 +40,8 @@ async def test_a_batch_is_what_its_tasks_are_one_by_one(database: Database) -> N
     def said(task: Task) -> tuple[object, ...]:
         trace = task.trace_id if task.trace_id in "xy" else "own"
         return (
-            task.params, task.title, task.priority, task.tags, task.timeout_s, task.max_retries, task.strategy, task.agent_id,
-            task.needs, task.deadline_at, task.run_at, task.state, task.root_id == task.id, trace,
+            task.params, task.title, task.priority, task.tags, task.timeout_s, task.max_retries, task.strategy,
+            task.agent_id, task.needs, task.deadline_at, task.run_at, task.state, task.root_id == task.id, trace,
         )  # fmt: skip
 
     assert [said(task) for task in together] == [said(task) for task in alone]
@@ -78,8 +78,8 @@ async def test_one_bad_task_of_many_and_none_is_made(database: Database, wrong: 
 async def test_of_thousands_that_could_only_some_are_looked_at(database: Database) -> None:
     await rows(
         database,
-        "select dure.register_agent(%s, jsonb_build_object('agent_id', 'a' || n, 'class', 'research', 'version', '1.9.0',"
-        " 'capabilities', '[\"search\"]'::jsonb)) from generate_series(1, 120) n",
+        "select dure.register_agent(%s, jsonb_build_object('agent_id', 'a' || n, 'class', 'research',"
+        " 'version', '1.9.0', 'capabilities', '[\"search\"]'::jsonb)) from generate_series(1, 120) n",
         [TENANT],
     )
     await submitted(database, [NewTask(needs=SEARCH), NewTask(needs=SEARCH, strategy="least_loaded")])

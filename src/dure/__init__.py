@@ -7,9 +7,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dure.agents.channels import Channels
+    from dure.agents.channels import Caller, Channels
     from dure.agents.model import Need, NewAgent, NewTask
-    from dure.agents.releases import Releases
+    from dure.agents.releases import NewRelease, Releases
+    from dure.agents.rollout_model import NewRollout
     from dure.agents.rollouts import Rollouts
     from dure.agents.tasks import Tasks
     from dure.agents.work import Agents
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Agents": "dure.agents.work",
+    "Caller": "dure.agents.channels",
     "Cancelled": "dure.queue.context",
     "Channels": "dure.agents.channels",
     "Client": "dure.queue.client",
@@ -46,6 +48,8 @@ _HOMES = {
     "Need": "dure.agents.model",
     "NewAgent": "dure.agents.model",
     "NewJob": "dure.queue.model",
+    "NewRelease": "dure.agents.releases",
+    "NewRollout": "dure.agents.rollout_model",
     "NewSchedule": "dure.schedule.model",
     "NewTask": "dure.agents.model",
     "PlanContext": "dure.runs.context",
@@ -73,6 +77,7 @@ _HOMES = {
 
 __all__ = [
     "Agents",
+    "Caller",
     "Cancelled",
     "Channels",
     "Client",
@@ -86,6 +91,8 @@ __all__ = [
     "Need",
     "NewAgent",
     "NewJob",
+    "NewRelease",
+    "NewRollout",
     "NewSchedule",
     "NewTask",
     "PlanContext",

@@ -669,6 +669,47 @@ begin
     return jsonb_build_object('suspects', v_suspects, 'reaped', v_reaped, 'late', v_late);
 end $$;
 
+-- As before; the lines of all needs are shown as one queue, because there may be thousands.
+create or replace function dure.depths() returns table (queue text, place text, jobs bigint)
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+    with reader as materialized (
+        select dure.reader() as tenant_id
+    ), lane as materialized (
+        select l.lane_id, case when l.lane_id < 0 then 'agents' else l.queue end as queue from dure.lane l, reader where reader.tenant_id is null or l.tenant_id = reader.tenant_id
+    ), line as (
+        select r.lane_id, 'ready' as place, sum(cardinality(r.ids)) as jobs from dure.ready r group by r.lane_id
+        union all
+        select h.lane_id, 'held', count(*) from dure.held h group by h.lane_id
+        union all
+        select j.lane_id, 'later', count(*) from dure.later t join dure.job j on j.id = t.job_id group by j.lane_id
+        union all
+        select j.lane_id, 'blocked', count(*)
+        from (select distinct d.job_id from dure.dependency d where not d.met) b
+        join dure.job j on j.id = b.job_id where j.blocked_by > 0 and j.state = 'pending' group by j.lane_id
+        union all
+        select j.lane_id, 'processing', count(*)
+        from dure.claim c cross join lateral unnest(c.job_ids) as held(id)
+        join dure.job j on j.id = held.id and j.claim_id = c.claim_id and j.state = 'processing' group by j.lane_id
+    )
+    select lane.queue, line.place, sum(line.jobs)::bigint
+    from line join lane using (lane_id) group by lane.queue, line.place order by lane.queue, line.place
+$$;
+
+-- As before; what waits for agents is not ahead of what waits for workers.
+create or replace function dure.ahead_of(p_tenant text, p_rank smallint, p_id uuid, p_most integer) returns integer
+language sql stable set search_path = pg_catalog, pg_temp as $$
+    select least(count(distinct j.id), p_most)::integer
+    from dure.lane l cross join lateral (
+        select member.id from (
+            select r.ids, r.rank, r.first_id from dure.ready r
+            where r.lane_id = l.lane_id and (r.rank, r.first_id) <= (p_rank, p_id) order by r.rank, r.first_id limit p_most) r
+        cross join lateral unnest(r.ids) as member(id)
+        where r.rank < p_rank or member.id < p_id
+        limit p_most) front
+    join dure.job j on j.id = front.id and j.state = 'pending' and j.blocked_by = 0
+    where l.tenant_id = p_tenant and l.lane_id > 0
+$$;
+
 -- As before; what waits for an agent is explained by the task, and an agent's session is no worker.
 create or replace function dure.why_waiting(p_job dure.job) returns jsonb
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$

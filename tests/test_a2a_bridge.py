@@ -91,7 +91,7 @@ async def test_a_cancellation_is_passed_on(database, binding):
     async with elsewhere(binding) as there, bridged(database):
         await known(database, there)
         waiting = await task(database, "wait")
-        await there.doer.begun.wait()
+        await until(there.doer.begun.is_set)
         await tasks_of(database).cancel(TENANT, waiting, reason="enough", actor="kim")
         assert (await ended(database, waiting)).state == "cancelled"
         await until(lambda: there.doer.cancelled)
@@ -101,7 +101,7 @@ async def test_what_vanishes_in_the_middle_is_done_elsewhere(database):
     async with elsewhere(streaming=False) as first, elsewhere("HTTP+JSON") as second, bridged(database):
         await known(database, first, "first")
         waiting = await task(database, "wait")
-        await first.doer.begun.wait()
+        await until(first.doer.begun.is_set)
         await first.stop()
         await known(database, second, "second")
         second.doer.go_on.set()
@@ -126,7 +126,7 @@ async def test_another_process_goes_on_with_what_was_sent_before(database):
         await known(database, there)
         async with bridged(database):
             waiting = await task(database, "wait")
-            await there.doer.begun.wait()
+            await until(there.doer.begun.is_set)
 
             async def noted():
                 return await rows(database, "select from dure.a2a_remote")

@@ -268,8 +268,9 @@ async def test_it_stops_gracefully(faces):
 
 async def test_it_hands_on_and_publishes(faces):
     async with faces.serving() as (url, http):
-        planner = agent_at(url, "planner-1")
+        planner, searcher = agent_at(url, "planner-1"), agent_at(url)
 
+        @searcher.task("search")
         async def search():
             return {}
 
@@ -279,7 +280,7 @@ async def test_it_hands_on_and_publishes(faces):
             task.wait(planner.publish("agents.research", {"planned": made["id"]}))
             return {"made": made["id"]}
 
-        async with planner, agent_at(url, handler=search, capabilities=["search"]):
+        async with planner, searcher:
             top = await asked(http, capabilities=["plan"])
             made = (await ended(http, top))["result"]["made"]
             below = await ended(http, made)

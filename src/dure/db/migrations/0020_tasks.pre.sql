@@ -474,8 +474,10 @@ $$;
 -- Gives an agent up to so many tasks that it can do, the most urgent first, each under a claim of its own: its fence. It is
 -- on record as begun from here on, because what an agent does with it is not seen. Asking is also a sign of life.
 create or replace function dure.claim_tasks(p_tenant text, p_agent text, p_epoch bigint, p_most integer) returns setof dure.job
--- As the worker's claim: dure.ready goes from empty to a million rows and back, and its statistics are always late.
-language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+-- As the worker's claim: dure.ready goes from empty to a million rows and back, and its statistics are always late. Every step is
+-- a few rows by an index, whatever the tables hold, so it is planned once: planning would take longer than doing it.
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off
+set enable_mergejoin = off set plan_cache_mode = force_generic_plan set jit = off as $$
 declare
     v_agent  dure.agent;
     v_live   boolean;
@@ -630,6 +632,18 @@ begin
     loop
         v_suspects := v_suspects + 1;
         perform dure.agent_told(v_agent, 'agents.heartbeat', 'suspect', jsonb_build_object('epoch', v_agent.epoch));
+    end loop;
+    for v_agent in
+        select * from dure.agent a where a.epoch is null and a.on_death <> 'keep' and a.retired_at is null and a.reaped_at is null
+          and a.died_at < dure.now() - make_interval(secs => a.lease_s)
+          and exists (select from dure.agent_link l where l.tenant_id = a.tenant_id and l.parent_id = a.agent_id)
+        order by a.tenant_id, a.agent_id limit 100
+    loop
+        -- It went in order and did not come back within a lease.
+        perform dure.lock_tree(v_agent.tenant_id);
+        if exists (select from dure.agent a where a.tenant_id = v_agent.tenant_id and a.agent_id = v_agent.agent_id and a.epoch is null) then
+            perform dure.leave_children(v_agent, v_agent.on_death = 'parent');
+        end if;
     end loop;
     for v_agent in
         select * from dure.agent a where a.died_at < dure.now() - make_interval(secs => p_reap_after_s) and a.reaped_at is null and a.retired_at is null

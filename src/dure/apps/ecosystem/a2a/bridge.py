@@ -15,7 +15,7 @@ What is said in tasks is never logged.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any
@@ -47,6 +47,7 @@ CLAIM_MAX = 50
 CLAIM_WAIT_S = 20.0
 AWAY_S = 1.0
 """How often the database is asked again while it is away."""
+CANCEL_AGAIN_S = 5.0
 CANCEL_S = 10.0
 """How long the other server may take to hear that a task is to stop."""
 STATE_WAITS = frozenset({"TASK_STATE_SUBMITTED", "TASK_STATE_WORKING", "TASK_STATE_UNSPECIFIED"})
@@ -83,13 +84,8 @@ class Bridge:
         task, self._task = self._task, None
         if task is None:
             return
-        task.cancel()
-        await asyncio.wait({task})
-        spoken = set(self._spoken.values())
-        for one in spoken:
-            one.cancel()
-        if spoken:
-            await asyncio.wait(spoken)
+        await _ended({task})
+        await _ended(self._spoken.values())
         await self._agents.stop()
 
     @property
@@ -168,10 +164,7 @@ class _Voice:
         try:
             await _both(self._keep(session), self._claim())
         finally:
-            for task in self._in_hand.values():
-                task.cancel()
-            if self._in_hand:
-                await asyncio.wait(set(self._in_hand.values()))
+            await _ended(self._in_hand.values())
             with suppress(DureError):
                 await self._agents.leave(*self._place, self._epoch)
 
@@ -362,9 +355,18 @@ async def _both(*parts: Coroutine[Any, Any, None]) -> None:
         for task in done:
             task.result()
     finally:
-        for task in tasks:
+        await _ended(tasks)
+
+
+async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended: on its way through foreign code a cancellation may meet a timeout, and be
+    lost.
+    """
+    left = {task for task in tasks if not task.done()}
+    while left:
+        for task in left:
             task.cancel()
-        await asyncio.wait(tasks)
+        _, left = await asyncio.wait(left, timeout=CANCEL_AGAIN_S)
 
 
 def _forget(there: dict[Any, asyncio.Task[None]], name: Any, _task: asyncio.Task[None]) -> None:

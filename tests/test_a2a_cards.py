@@ -162,6 +162,15 @@ async def test_calls_that_are_none(http, content, code, request_id):
     assert (answer.json()["error"]["code"], answer.json()["id"]) == (code, request_id)
 
 
+async def test_a_message_larger_than_a_task_may_be_is_refused(http):
+    parts = [{"text": "x" * 270_000}]
+    answer = await http.post("/a2a/v1/message:send", json={"message": {**MESSAGE["message"], "parts": parts}})
+    assert answer.json()["error"]["details"][0]["reason"] == "INVALID_PARAMS"
+    huge = {"message": {**MESSAGE["message"], "parts": parts * 2}}
+    problem(await http.post("/a2a/v1/message:send", json=huge), 413, "too_large")
+    assert (await http.get("/a2a/v1/tasks")).json()["totalSize"] == 0
+
+
 async def test_a_form_of_a_foreign_page_is_no_message(http):
     answer = await http.post("/a2a/v1/message:send", content=b"{}", headers={"Content-Type": "text/plain"})
     assert answer.json()["error"]["details"][0]["reason"] == "CONTENT_TYPE_NOT_SUPPORTED"

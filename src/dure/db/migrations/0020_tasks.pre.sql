@@ -475,12 +475,14 @@ $$;
 -- on record as begun from here on, because what an agent does with it is not seen. Asking is also a sign of life.
 create or replace function dure.claim_tasks(p_tenant text, p_agent text, p_epoch bigint, p_most integer) returns setof dure.job
 -- As the worker's claim: dure.ready goes from empty to a million rows and back, and its statistics are always late. Every step is
--- a few rows by an index, whatever the tables hold, so it is planned once: planning would take longer than doing it.
+-- a few rows by an index, in the order in which it is written, whatever the tables hold. So it is planned once: planning would
+-- take longer than doing it.
 language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off
-set enable_mergejoin = off set plan_cache_mode = force_generic_plan set jit = off as $$
+set enable_mergejoin = off set join_collapse_limit = 1 set plan_cache_mode = force_generic_plan set jit = off as $$
 declare
     v_agent  dure.agent;
     v_live   boolean;
+    v_names  text[];
     v_lanes  integer[];
     v_ids    uuid[];
     v_picked uuid[];
@@ -503,10 +505,11 @@ begin
     if v_left <= 0 or v_agent.hold is not null or v_agent.draining_at is not null then
         return;
     end if;
+    v_names := dure.anchors_of(v_agent);
     v_lanes := array(
         select l.lane_id from dure.need n join dure.lane l on l.tenant_id = n.tenant_id and l.queue = n.queue and l.lane_id < 0
         join dure.handler h on h.handler = l.handler and h.paused_at is null
-        where n.tenant_id = p_tenant and n.anchor = any (dure.anchors_of(v_agent)) and dure.meets(v_agent, n)
+        where n.tenant_id = p_tenant and n.anchor = any (v_names) and dure.meets(v_agent, n)
         union all
         select l.lane_id from dure.lane l join dure.handler h on h.handler = l.handler and h.paused_at is null
         where l.tenant_id = p_tenant and l.queue = 'agents/any' and l.lane_id < 0);

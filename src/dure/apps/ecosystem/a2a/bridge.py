@@ -72,6 +72,7 @@ class Bridge:
         self._wire = Wire(self._settings)
         self._task: asyncio.Task[None] | None = None
         self._spoken: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._problems: dict[tuple[str, str], Problem | None] = {}
         self._log = logs.get("a2a")
 
     async def start(self) -> None:
@@ -119,11 +120,14 @@ class Bridge:
             await _Voice(self._agents, self._bridges, self._wire, self._settings, foreign, hold_s).speak()
         except (Refused, Retryable, InternalAddress, DureError) as error:
             problem = _problem(error)
-            self._log.warning("a2a.not_reached", agent_id=foreign.agent.agent_id, code=problem and problem["code"])
+            if problem != self._problems.get(foreign.place):
+                self._log.warning("a2a.not_reached", agent_id=foreign.agent.agent_id, code=problem and problem["code"])
         except Exception as error:
             problem = {"code": "broken", "text": type(error).__name__}
             self._log.exception("a2a.broken", agent_id=foreign.agent.agent_id)
         finally:
+            # Told when it changes, not every time that it is tried again.
+            self._problems[foreign.place] = problem
             with suppress(DureError):
                 await self._bridges.leave(foreign, problem)
 

@@ -456,11 +456,15 @@ end $$;
 -- Many renewals in one small write; those whose session is over are not in the answer.
 create or replace function dure.renew_agents(p_epochs bigint[], p_loads jsonb[])
 returns table (epoch bigint, tenant_id text, agent_id text, lease_until timestamptz, draining boolean, upgrade_to text, hold jsonb, cancel jsonb)
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+-- By the index, also while nobody has counted how many have just registered; and planned once, it is small.
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off
+set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
+declare
+    v_now timestamptz := dure.now();
 begin
     -- In order, so that two batches cannot wait for each other.
     perform from dure.worker w where w.worker_id = any (p_epochs) and w.ended_at is null order by w.worker_id for no key update;
-    update dure.worker w set lease_until = dure.now() + make_interval(secs => w.lease_s), load = coalesce(g.load, w.load)
+    update dure.worker w set lease_until = v_now + make_interval(secs => w.lease_s), load = coalesce(g.load, w.load)
     from unnest(p_epochs, p_loads) as g(epoch, load)
     where w.worker_id = g.epoch and w.ended_at is null and w.agent_id is not null;
     update dure.agent a set suspected_at = null where a.epoch = any (p_epochs) and a.suspected_at is not null;

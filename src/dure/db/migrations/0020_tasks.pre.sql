@@ -475,10 +475,9 @@ $$;
 -- on record as begun from here on, because what an agent does with it is not seen. Asking is also a sign of life.
 create or replace function dure.claim_tasks(p_tenant text, p_agent text, p_epoch bigint, p_most integer) returns setof dure.job
 -- As the worker's claim: dure.ready goes from empty to a million rows and back, and its statistics are always late. Every step is
--- a few rows by an index, in the order in which it is written, whatever the tables hold. So it is planned once: planning would
--- take longer than doing it.
+-- a few rows by an index, whatever the tables hold, so it is planned once: planning would take longer than doing it.
 language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off
-set enable_mergejoin = off set join_collapse_limit = 1 set plan_cache_mode = force_generic_plan set jit = off as $$
+set enable_mergejoin = off set plan_cache_mode = force_generic_plan set jit = off as $$
 declare
     v_agent  dure.agent;
     v_live   boolean;
@@ -507,9 +506,12 @@ begin
     end if;
     v_names := dure.anchors_of(v_agent);
     v_lanes := array(
-        select l.lane_id from dure.need n join dure.lane l on l.tenant_id = n.tenant_id and l.queue = n.queue and l.lane_id < 0
+        -- "offset 0": first the few needs, then their lines, also while nobody has counted yet how many there are of both.
+        select l.lane_id
+        from (select n.queue from dure.need n where n.tenant_id = p_tenant and n.anchor = any (v_names) and dure.meets(v_agent, n) offset 0) n
+        cross join lateral (select lane.lane_id, lane.handler from dure.lane
+                            where lane.tenant_id = p_tenant and lane.queue = n.queue and lane.lane_id < 0 offset 0) l
         join dure.handler h on h.handler = l.handler and h.paused_at is null
-        where n.tenant_id = p_tenant and n.anchor = any (v_names) and dure.meets(v_agent, n)
         union all
         select l.lane_id from dure.lane l join dure.handler h on h.handler = l.handler and h.paused_at is null
         where l.tenant_id = p_tenant and l.queue = 'agents/any' and l.lane_id < 0);

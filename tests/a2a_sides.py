@@ -1,4 +1,4 @@
-"""Both sides of A2A in tests: our server on a real port with agents behind it, and the official SDK as the other side."""
+"""Both sides of A2A in tests: our server on a real port with agents behind it, and the official SDK on the other."""
 
 import asyncio
 import uuid

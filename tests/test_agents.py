@@ -284,6 +284,41 @@ class TestTree:
         await agents_of(database).resume(TENANT, "r1", actor=ACTOR)
         assert (await join(database)).state == "alive"
 
+    async def test_one_that_goes_in_order_has_a_lease_to_come_back_to_its_children(self, database: Database):
+        session = await join(database, "mid")
+        await join(database, "leaf", parent_id="mid")
+
+        async def parent() -> str | None:
+            link = (await agents_of(database).get(TENANT, "leaf")).link
+            assert link is not None
+            return link.parent_id
+
+        await agents_of(database).leave(TENANT, "mid", session.epoch)
+        await tend(database)
+        assert await parent() == "mid"
+        assert (await join(database, "mid")).state == "alive"
+        again = (await agents_of(database).get(TENANT, "mid")).epoch
+        assert again is not None
+        await agents_of(database).leave(TENANT, "mid", again)
+        await rows(
+            database,
+            "update dure.agent set died_at = died_at - make_interval(secs => lease_s + 1) where agent_id = 'mid'",
+        )
+        await tend(database)
+        assert await parent() is None
+
+    async def test_one_that_registered_before_there_were_keys_is_free_when_its_session_is_over(
+        self, database: Database
+    ):
+        await join(database)
+        key = (await Keys(database).create(TENANT, "a", "agent"))[1].id
+        r1 = NewAgent(agent_id="r1", class_="research", version="1.9.0")
+        with pytest.raises(Conflict):
+            await agents_of(database).register(TENANT, r1, key_id=key)
+        await silent(database, "r1")
+        await sweep(database)
+        assert (await agents_of(database).register(TENANT, r1, key_id=key)).state == "alive"
+
     async def test_an_agent_may_leave_in_order(self, database: Database):
         session = await join(database)
         task = await submit(database, capabilities=("search",))

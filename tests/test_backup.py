@@ -118,7 +118,7 @@ class TestThereAndBack:
         assert contents(empty_url)["job"][0] == 0
         assert contents(empty_url)["channel"][0] == 8
 
-    @pytest.mark.parametrize("count", [1, 8, 14, 17])
+    @pytest.mark.parametrize("count", [8, 17])
     async def test_one_of_an_older_version_comes_back_and_is_migrated(self, new_url, url, saved_to, count):
         old = await migrated(new_url(), count)
         with psycopg.connect(old, autocommit=True) as connection:
@@ -258,12 +258,10 @@ class TestOverData:
         path = await save(url, saved_to)
         other = new_url()
         with psycopg.connect(other, autocommit=True) as connection:
-            connection.execute(
-                "create table public.agent_registry (agent_id text); insert into agent_registry values ('mine')"
-            )
+            connection.execute("create table public.agent_registry as select 'mine' as agent_id")
         await bring_back(other, path)
         with psycopg.connect(other, autocommit=True) as connection:
-            assert connection.execute("select agent_id from agent_registry").fetchall() == [("mine",)]
+            assert connection.execute("select agent_id from public.agent_registry").fetchall() == [("mine",)]
             assert len(connection.execute("select from agent_hierarchy").fetchall()) == 1
 
     async def test_nothing_changes_when_the_last_step_fails(self, url, saved_to):
@@ -341,14 +339,20 @@ class TestWhatCannotBeSaved:
         assert not saved_to.exists()
 
     async def test_a_schema_that_nobody_knows(self, url, saved_to):
+        path = await save(url, saved_to)
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("insert into dure.migration values (9999, 'later', 'pre', repeat('0', 64))")
-            with pytest.raises(Conflict, match="9999"):
-                await save(url, saved_to)
-            connection.execute("delete from dure.migration where number = 9999")
             connection.execute("update dure.migration set checksum = repeat('0', 64) where number = 8")
             with pytest.raises(Conflict, match="0008_faces"):
                 await save(url, saved_to)
+            connection.execute("insert into dure.migration values (9999, 'later', 'pre', repeat('0', 64))")
+            connection.execute("delete from dure.migration where number = 8")
+            before = contents(url)
+            # It could not be saved, so it is not replaced.
+            for attempt in (save(url, saved_to), bring_back(url, path)):
+                with pytest.raises(Conflict, match="9999"):
+                    await attempt
+        assert contents(url) == before
+        assert len(list(saved_to.glob("*.sql"))) == 2
 
     async def test_where_nothing_can_be_written(self, url, tmp_path):
         (tmp_path / "file").write_text("")

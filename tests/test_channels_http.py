@@ -8,8 +8,8 @@ import httpx
 import psycopg
 import pytest
 
-from commands import Quick
-from dure.agents.channels import Caller, Channels, NewChannel, tend
+from commands import STOP_TIMEOUT_S, Quick
+from dure.agents.channels import Caller, Channels, tend
 from dure.db.pool import Database
 from engine import Engine
 from test_http_events import Stream, serving
@@ -136,7 +136,7 @@ async def test_a_stream_that_comes_back_misses_nothing(web: Web, http: httpx.Asy
             async with live.stream("GET", f"{AT}/stream", headers=headers) as other:
                 await until(lambda: web.services.hub.subscribers == 2)
                 await say(4)
-                assert [(await Stream(one).next())["id"] for one in (answer, other)] == ["4", "4"]
+                assert [(await one.next())["id"] for one in (stream, Stream(other))] == ["4", "4"]
         for wrong in ("x", "-1", "9" * 30):
             answer = await live.get(f"{AT}/stream", headers={**headers, "Last-Event-ID": wrong})
             assert problem(answer, 422, "invalid") == {"Last-Event-ID": "wrong_format"}
@@ -146,17 +146,16 @@ async def test_a_stream_that_comes_back_misses_nothing(web: Web, http: httpx.Asy
 async def test_a_client_that_never_reads_keeps_no_other_waiting(web: Web, http: httpx.AsyncClient) -> None:
     channels, headers = Channels(web.services.database), {"Dure-Tenant": "acme"}
     text = "x" * 60_000
-    async with serving(web) as (_, live):
-        async with live.stream("GET", f"{AT}/stream", headers=headers) as asleep:
-            async with live.stream("GET", f"{AT}/stream", headers=headers) as awake:
-                await until(lambda: web.services.hub.subscribers == 2)
-                stream = Stream(awake)
-                for n in range(1, 121):
-                    await channels.publish("acme", "builds.done", {"text": text}, caller=ADMIN)
-                    assert (await stream.next())["id"] == str(n)
-                assert web.services.hub.kept_bytes <= 4 << 20
-            late = Stream(asleep)
-            assert [(await late.next())["id"] for _ in range(120)] == [str(n) for n in range(1, 121)]
+    async with serving(web) as (_, live), live.stream("GET", f"{AT}/stream", headers=headers) as asleep:
+        async with live.stream("GET", f"{AT}/stream", headers=headers) as awake:
+            await until(lambda: web.services.hub.subscribers == 2)
+            stream = Stream(awake)
+            for n in range(1, 121):
+                await channels.publish("acme", "builds.done", {"text": text}, caller=ADMIN)
+                assert (await stream.next())["id"] == str(n)
+            assert web.services.hub.kept_bytes <= 4 << 20
+        late = Stream(asleep)
+        assert [(await late.next())["id"] for _ in range(120)] == [str(n) for n in range(1, 121)]
 
 
 async def test_a_server_that_stops_ends_its_streams(web: Web, http: httpx.AsyncClient) -> None:
@@ -218,14 +217,15 @@ def test_the_commands(shell: Quick) -> None:
 
 
 def test_tail_follows(url: str, tmp_path: object) -> None:
-    shell = Quick(tmp_path / "h", DURE_DATABASE_URL=url, DURE_TENANT="acme")  # type: ignore[operator]
+    home = tmp_path / "h"  # type: ignore[operator]
+    shell = Quick(home, DURE_DATABASE_URL=url, DURE_TENANT="acme", DURE_POLL_S="0.05")
     shell.run("channels", "create", "builds.done")
     shell.run("channels", "publish", "builds.done", '{"n": 1}')
     with shell.running("channels", "tail", "builds.done", "--follow", until='{"n": 1}') as tail:
         shell.run("channels", "publish", "builds.done", '{"n": 2}')
         tail.read_until('{"n": 2}')
         shell.run("channels", "delete", "builds.done")
-        assert tail.wait() == 7
+        assert tail.process.wait(STOP_TIMEOUT_S) == 7
 
 
 def test_the_audit_says_what_is_broken(shell: Quick, url: str) -> None:

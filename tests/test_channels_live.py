@@ -229,3 +229,31 @@ async def test_there_is_room_for_so_many(channels: Channels, hub: Hub, monkeypat
         hub.require_room()
     await reader.leave()
     hub.require_room()
+
+
+async def test_while_nothing_comes_there_is_a_sign_of_life(
+    channels: Channels, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "HEARTBEAT_S", 0.02)
+    events = hub.stream(TENANT, NAME)
+    assert await anext(events) == b"retry: 2000\n\n"
+    assert [await anext(events) for _ in range(3)] == [streaming.SIGN_OF_LIFE] * 3
+    await say(channels, 1)
+    while (event := await anext(events)) == streaming.SIGN_OF_LIFE:
+        pass
+    assert event.startswith(b"id: 1\nevent: message\ndata: {")
+    await events.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_database_that_goes_away_and_comes_back(channels: Channels, database: Database) -> None:
+    hub = Hub(database, settings(poll_s=0.05))
+    reader = Reader(hub)
+    await listens(hub)
+    async with database.owner_tx() as tx:
+        await tx.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+    await say(channels, 1, 2)
+    assert await reader.has(2) == [1, 2]
+    await hub.stop()

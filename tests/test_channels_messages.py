@@ -12,6 +12,7 @@ from queueing import TENANT, one, rows, until
 from sqlside import Clock
 
 NAME = "builds.done"
+PARTS = "select distinct relname::text from dure.message m join pg_class c on c.oid = m.tableoid order by 1"
 ADMIN = Caller("ops", "admin")
 AGENT = Caller("key:a", "agent", agent_id="worker-7", class_="executor")
 
@@ -199,8 +200,7 @@ async def test_a_channel_that_nobody_reads_is_kept_by_age_and_goes_by_partition(
     await tend(database)
     for name in ("short", "long"):
         await channels.publish_many(TENANT, name, [NewMessage({"day": 1})] * 5, caller=ADMIN)
-    parts = "select distinct tableoid::regclass::text from dure.message order by 1"
-    assert await rows(database, parts) == [("dure.message_20300503",), ("dure.message_20300601",)]
+    assert await rows(database, PARTS) == [("message_20300503",), ("message_20300601",)]
     clock.to("2030-05-02 23:00:00+00")
     await tend(database)
     assert await numbers(channels, name="short") == [1, 2, 3, 4, 5]
@@ -215,17 +215,16 @@ async def test_a_channel_that_nobody_reads_is_kept_by_age_and_goes_by_partition(
     assert await numbers(channels, after=2, name="short") == [6]
     clock.to("2030-06-02 00:00:00+00")
     await tend(database)
-    assert await rows(database, parts) == []
+    assert await rows(database, PARTS) == []
 
 
 async def test_an_insert_never_fails_for_want_of_a_partition(channels: Channels, clock: Clock) -> None:
     database = channels._database
     clock.to("2030-05-01 12:00:00+00")
     await channels.publish_many(TENANT, NAME, [NewMessage({"n": n}) for n in range(3)], caller=AGENT)
-    parts = "select distinct tableoid::regclass::text from dure.message"
-    assert await rows(database, parts) == [("dure.message_other",)]
+    assert await rows(database, PARTS) == [("message_other",)]
     await tend(database)
-    assert await rows(database, parts) == [("dure.message_20300509",)]
+    assert await rows(database, PARTS) == [("message_20300509",)]
     assert await numbers(channels) == [1, 2, 3]
 
 
@@ -288,3 +287,20 @@ async def test_somebody_elses_function_of_that_name_is_not_called(
         await rows(channels._database, "drop schema realtime cascade")
     finally:
         admin.execute("drop role channel_stranger")
+
+
+async def test_a_tenants_own_channels_are_there_when_somebody_publishes(channels: Channels) -> None:
+    with pytest.raises(Refused):
+        await channels.publish("fresh", "agents.discovery", {}, caller=Caller("nobody"))
+    assert (await channels.list("fresh")).items == ()
+    assert await channels.publish("fresh", "agents.discovery", {"agent": "a"}, caller=AGENT) == 1
+    assert len((await channels.list("fresh")).items) == 8
+    with pytest.raises(NotFound):
+        await channels.publish("fresh", "agents.nowhere", {}, caller=ADMIN)
+
+
+async def test_a_page_has_an_end_in_bytes_too(channels: Channels, monkeypatch: pytest.MonkeyPatch) -> None:
+    await channels.publish_many(TENANT, NAME, [NewMessage({"text": "x" * 60_000})] * 30, caller=AGENT)
+    first = await numbers(channels)
+    assert 10 < len(first) < 20
+    assert [*first, *await numbers(channels, after=first[-1])] == list(range(1, 31))

@@ -66,15 +66,15 @@ def test_nothing_has_no_quantile():
 
 def test_the_database_counts_into_the_same_buckets(side):
     values = [
-        0,
+        0.0,
         0.05,
         0.1,
         0.1000001,
         0.11,
         0.12,
-        1,
+        1.0,
         99.9,
-        86_400_000,
+        86_400_000.0,
         1e12,
         *(bound_ms(n) for n in range(0, BUCKETS, 7)),
     ]

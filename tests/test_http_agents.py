@@ -5,8 +5,10 @@ import time
 
 import httpx
 import pytest
+import structlog
 
 from agenting import ONE, Faces, asked, registered, said, state_of, taken
+from dure.agents.releases import NewRelease, Releases
 from queueing import TENANT
 from registering import silent, sweep
 from waiting import until
@@ -46,6 +48,8 @@ async def test_an_agent_registers_renews_works_and_leaves(faces):
         assert (await said(http, session, "deregister")).json() == {"agent_id": "research-1", "ended": True}
         problem(await said(http, session, "renew"), 409, "lease_lost")
         assert (await http.get("/v1/agents/research-1")).json()["epoch"] is None
+    # It went in order: that is no lease lost, by which its release would be judged.
+    assert await faces.sql("select 1 from dure.agent_sample where kind = 'lease_lost'") == []
 
 
 async def test_a_task_that_fails_is_tried_again_or_not_and_one_released_was_never_taken(faces):
@@ -111,20 +115,17 @@ async def test_another_tenants_agent_is_not_there(faces):
         assert (await http.get("/v1/agents")).json()["items"] == []
 
 
-async def test_a_version_that_is_not_admitted_is_told_what_to_become(faces):
-    async with faces.engine.database.owner_tx() as tx:
-        await tx.execute(
-            "create or replace function dure.advise(p_tenant text, p_class text, p_version text, p_agent text)"
-            " returns jsonb language sql as $$ select jsonb_build_object('admitted', p_version <> '1.9.0',"
-            " 'upgrade_to', case when p_version <> '2.0.0' then '2.0.0' end, 'hold', null, 'reason', null) $$"
-        )
+async def test_a_version_that_is_not_admitted_is_told_what_to_become(faces, database):
+    wanted = NewRelease(class_="scribe", version="2.0.0", compatible=">=1.9.5,<3")
+    await Releases(database).create(TENANT, wanted, actor="kim")
+    scribe = {**ONE, "class": "scribe"}
     async with faces.http() as http:
-        refused = await http.post("/v1/agents", json=ONE)
+        refused = await http.post("/v1/agents", json=scribe)
         assert problem(refused, 409, "conflict") == {"version": "agent_incompatible"}
         assert refused.json()["upgrade_to"] == "2.0.0"
         assert "2.0.0" in refused.json()["detail"]
-        assert (await registered(http, version="1.9.5"))["upgrade_to"] == "2.0.0"
-        assert (await registered(http, version="2.0.0"))["upgrade_to"] is None
+        assert (await http.post("/v1/agents", json={**scribe, "version": "1.9.5"})).status_code == 201
+        assert (await http.post("/v1/agents", json={**scribe, "version": "2.0.0"})).json()["upgrade_to"] is None
 
 
 async def test_a_registration_that_is_too_large(faces):
@@ -144,27 +145,20 @@ async def test_a_registration_that_is_too_large(faces):
     assert await faces.sql("select 1 from dure.agent") == []
 
 
-@pytest.mark.parametrize(
-    ("changes", "fields"),
-    [
-        ({"agent_id": "no spaces"}, {"agent_id": "wrong_format"}),
-        ({"class": "Research"}, {"class": "wrong_format"}),
-        ({"version": "latest"}, {"version": "wrong_format"}),
-        ({"capabilities": ["No"]}, {"capabilities": "wrong_format"}),
-        ({"kind": "boss"}, {"kind": "not_one_of"}),
-        ({"lease_s": 0.2}, {"lease_s": "out_of_range"}),
-        ({"capacity": "2"}, {"capacity": "wrong_type"}),
-        ({"nonsense": 1}, {"nonsense": "unknown_field"}),
-        ({"parent_id": "nobody"}, None),
-    ],
-)
-async def test_what_is_wrong_names_its_field(faces, changes, fields):
+async def test_what_is_wrong_names_its_field(faces):
     async with faces.http() as http:
-        answer = await http.post("/v1/agents", json={**ONE, **changes})
-        if fields is None:
-            problem(answer, 404, "not_found")
-        else:
-            assert problem(answer, 422, "invalid") == fields
+        for changes, fields in (
+            ({"agent_id": "no spaces"}, {"agent_id": "wrong_format"}),
+            ({"class": "Research"}, {"class": "wrong_format"}),
+            ({"version": "latest"}, {"version": "wrong_format"}),
+            ({"capabilities": ["No"]}, {"capabilities": "wrong_format"}),
+            ({"kind": "boss"}, {"kind": "not_one_of"}),
+            ({"lease_s": 0.2}, {"lease_s": "out_of_range"}),
+            ({"capacity": "2"}, {"capacity": "wrong_type"}),
+            ({"nonsense": 1}, {"nonsense": "unknown_field"}),
+        ):
+            assert problem(await http.post("/v1/agents", json={**ONE, **changes}), 422, "invalid") == fields
+        problem(await http.post("/v1/agents", json={**ONE, "parent_id": "nobody"}), 404, "not_found")
     assert await faces.sql("select 1 from dure.agent") == []
 
 
@@ -177,22 +171,19 @@ async def test_what_is_asked_without_a_measure(faces):
         assert problem(await said(http, {**session, "epoch": -1}, "renew"), 422, "invalid") == {"epoch": "too_small"}
 
 
-@pytest.mark.parametrize(
-    "agent_id", ["team/search-1", "a/b/c", "urn:agent:7", "kim@host", "x.y_z-1", "a/tree", "a/claim"]
-)
-async def test_an_id_is_one_part_of_the_address(faces, agent_id):
+async def test_an_id_is_one_part_of_the_address(faces):
     async with faces.http() as http:
-        session = await registered(http, agent_id=agent_id)
-        at = agent_id.replace("/", "%2f")
-        assert (await http.get(f"/v1/agents/{at}")).json()["agent_id"] == agent_id
-        (branch,) = (await http.get(f"/v1/agents/{at}/tree")).json()["items"]
-        assert branch["agent"]["agent_id"] == agent_id
-        assert (await said(http, session, "renew")).status_code == 200
-        wrong = await http.put(f"/v1/agents/{at}/claim")
-        problem(wrong, 405, "method_not_allowed")
-        assert wrong.headers["allow"] == "POST"
-        if "/" in agent_id:
-            problem(await http.get(f"/v1/agents/{agent_id}/nowhere"), 404, "route_not_found")
+        for agent_id in ("team/search-1", "a/b/c", "urn:agent:7", "kim@host", "x.y_z-1", "a/tree", "a/claim"):
+            session = await registered(http, agent_id=agent_id)
+            at = agent_id.replace("/", "%2f")
+            assert (await http.get(f"/v1/agents/{at}")).json()["agent_id"] == agent_id
+            (branch,) = (await http.get(f"/v1/agents/{at}/tree")).json()["items"]
+            assert branch["agent"]["agent_id"] == agent_id
+            assert (await said(http, session, "renew")).status_code == 200
+            wrong = await http.put(f"/v1/agents/{at}/claim")
+            problem(wrong, 405, "method_not_allowed")
+            assert wrong.headers["allow"] == "POST"
+        problem(await http.get("/v1/agents/a/b/c"), 404, "route_not_found")
 
 
 async def test_lists_are_pages_and_know_filters(faces):
@@ -316,9 +307,13 @@ async def test_a_long_poll_is_woken_by_a_task(faces):
 async def test_two_agents_wait_and_one_has_the_task(faces):
     async with faces.serving() as (_, http):
         sessions = [await registered(http, agent_id=f"r{number}") for number in range(2)]
-        polls = [asyncio.create_task(taken(http, session, wait_s=1.5)) for session in sessions]
+        polls = [asyncio.create_task(taken(http, session, wait_s=30)) for session in sessions]
         await until(lambda: waits(faces, 2))
         task_id = await asked(http, capabilities=["search"])
+        await asyncio.wait(polls, return_when=asyncio.FIRST_COMPLETED)
+        # The other waits on, until the server lets it go.
+        await until(lambda: waits(faces, 1))
+        faces.services.stopping.set()
         answers = await asyncio.gather(*polls)
         assert [task["task_id"] for items in answers for task in items] == [task_id]
 
@@ -336,6 +331,20 @@ async def test_a_client_that_is_killed_while_it_waits_takes_nothing(faces):
         assert await state_of(http, task_id) == "pending"
         (task,) = await taken(http, session)
         assert task["attempt"] == 1
+
+
+async def test_a_task_that_comes_in_the_middle_of_a_claim_is_told_whole(faces, database):
+    async with faces.http() as http:
+        session = await registered(http)
+        # So that the claim renews the lease, and waits for whoever holds its row.
+        await silent(database, "research-1", 0.7)
+        async with database.system_tx() as holder:
+            await holder.execute("select from dure.worker where worker_id = %s for update", [session["epoch"]])
+            claim = asyncio.create_task(taken(http, session))
+            await asyncio.wait_for(somebody_waits(database), 20)
+            task_id = await asked(http, capabilities=["search"], title="just now")
+        (task,) = await claim
+        assert (task["task_id"], task["title"], task["capabilities"]) == (task_id, "just now", ["search"])
 
 
 async def test_what_was_given_and_lost_on_its_way_is_given_again(faces):
@@ -356,6 +365,29 @@ async def test_a_server_that_stops_lets_go_of_those_that_wait(faces):
         await until(lambda: waits(faces))
         faces.services.stopping.set()
         assert await poll == []
+
+
+async def test_a_client_that_leaves_in_the_middle_of_its_words_is_no_error(faces):
+    async with faces.serving() as (url, _http):
+        with structlog.testing.capture_logs() as lines:
+            _, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+            head = "POST /v1/agents HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            writer.write(f'{head}Content-Length: 100\r\n\r\n{{"agent_id":'.encode())
+            await writer.drain()
+            writer.close()
+            await until(lambda: any(line["event"] == "http.request" for line in lines))
+        assert [line["event"] for line in lines] == ["http.client_gone", "http.request"]
+
+
+async def somebody_waits(database):
+    """Return when a statement in this database waits for a lock."""
+    blocked = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    async with database.owner_tx() as tx:
+        while True:
+            await tx.execute("select pg_stat_clear_snapshot()")
+            if await (await tx.execute(blocked)).fetchone() is not None:
+                return
+            await asyncio.sleep(0.01)
 
 
 def waits(faces, count=1):

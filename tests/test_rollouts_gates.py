@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
+from dure.agents.model import Need, NewAgent, NewTask
 from dure.agents.rollout_model import Rollout
+from dure.agents.tasks import Tasks
+from dure.agents.work import Agents
 from dure.db.pool import Database
-from queueing import TENANT, one, rows
+from queueing import TENANT, one, rows, settings
 from rolling import CLASS, NO_GATES, Plan, planned
 from sqlside import Clock
 
@@ -172,3 +175,24 @@ async def test_one_that_pins_nothing_asks_for_nothing(plan: Plan) -> None:
     rollout, _, _ = await canary(plan, SUCCESS)
     await plan.rollouts.revert(TENANT, rollout.id, actor="kim")
     assert await one(plan.database, "select count(*) from dure.job") == 0
+
+
+async def test_agents_hear_of_it_and_what_they_do_is_what_it_is_judged_by(plan: Plan) -> None:
+    await plan.release("1.1.0")
+    agents, tasks = Agents(plan.database, settings()), Tasks(plan.database, settings())
+    rollout = await plan.start(gates=SUCCESS, steps=ONE_STEP)
+    await plan.register("old", "1.0.0")
+    fresh = await agents.register(TENANT, NewAgent(agent_id="new", class_=CLASS, version="1.1.0", lease_s=3600))
+    assert fresh.hold is not None
+    await tasks.submit(TENANT, NewTask(needs=Need(class_=CLASS)), actor="kim")
+    assert await agents.claim(TENANT, "new", fresh.epoch) == ()
+    await plan.tick()
+    assert (await agents.renew(TENANT, "new", fresh.epoch)).hold is None
+    (given,) = await agents.claim(TENANT, "new", fresh.epoch)
+    await agents.complete(TENANT, "new", fresh.epoch, given.task_id, given.claim_id, {"done": True})
+    await plan.tick()
+    (done,) = await plan.metrics.of(TENANT, class_=CLASS, until_at=plan.clock.later(60))
+    assert (done.version, done.tasks_ok, done.latency_p95_ms is not None) == ("1.1.0", 1, True)
+    await plan.rollouts.revert(TENANT, rollout.id, actor="kim")
+    told = await agents.renew(TENANT, "new", fresh.epoch)
+    assert (told.upgrade_to, told.hold["code"]) == ("1.0.0", "rollout_reverted")

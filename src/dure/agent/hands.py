@@ -16,6 +16,8 @@ from dure.queue.results import to_json
 from dure.queue.retry import Final, judge
 
 Handler = Callable[..., Any]
+PLAIN_TASK = "dure.task"
+"""The handler of a task for which none was named."""
 CURRENT: ContextVar[Task | None] = ContextVar("dure.agent.task", default=None)
 """The task whose handler is running here."""
 
@@ -83,9 +85,13 @@ class Hands:
         for name in (task.handler, *task.capabilities):
             if name in self._named:
                 return self._named[name]
-        if self._any is None:
-            raise Final(f"this agent has no handler for {task.handler} {list(task.capabilities)}")
-        return self._any
+        if self._any is not None:
+            return self._any
+        known = {*self._named.values()}
+        if len(known) == 1 and task.handler == PLAIN_TASK and not task.capabilities:
+            # It names the agent and leaves the rest to it.
+            return known.pop()
+        raise Final(f"this agent has no handler for {task.handler} {list(task.capabilities)}")
 
     def _ending(self, task: Task, runner: asyncio.Future[Any]) -> Ending:
         try:

@@ -75,8 +75,6 @@ class Metrics:
         """
         if by not in ("version", "agent", "minute"):
             raise Invalid(field="by", reason="not_one_of", expected="version, agent, minute")
-        if class_ is None and agent_id is None:
-            raise Invalid(field="class", reason="missing")
         values = {
             "tenant_id": tenant_id, "class": class_, "agent_id": agent_id, "version": version, "from": from_at,
             "until": until_at, "by": by, "minutes_max": MINUTES_MAX,

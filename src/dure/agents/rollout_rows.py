@@ -13,7 +13,7 @@ from typing import Any
 from dure.agents.releases import become_current, read_release
 from dure.agents.rollout_model import EventKind, Rollout, RolloutAgent, RolloutEvent
 from dure.agents.rollout_turns import Member, versions
-from dure.agents.steering import AWAITING, REVERTED, SWITCHED, record, steer
+from dure.agents.steering import AWAITING, REVERTED, SWITCHED, lock_agents, record, steer
 from dure.db.pool import Connection
 from dure.db.sql import load
 from dure.errors import Conflict, NotFound
@@ -152,6 +152,7 @@ async def promote_on(tx: Connection, rollout: Rollout, now: datetime, actor: str
     release = await read_release(tx, rollout.tenant_id, rollout.class_, rollout.to_version)
     await become_current(tx, release)
     new, old = versions(rollout, await read_fleet(tx, rollout))
+    await lock_agents(tx, rollout.tenant_id, [*new, *old])
     await steer(tx, rollout.tenant_id, new, target=None, hold=None)
     kept = switched_hold(rollout) if rollout.switched_at is not None else None
     await steer(tx, rollout.tenant_id, old, target=rollout.to_version, hold=kept)
@@ -171,6 +172,7 @@ async def revert_on(tx: Connection, rollout: Rollout, now: datetime, actor: str,
     if rollout.in_flight == "fence":
         # Before the agents' rows are written: sessions come first in the order of locks.
         await fence(tx, rollout, new)
+    await lock_agents(tx, rollout.tenant_id, [*new, *old])
     hold = {"code": REVERTED, "params": {"rollout_id": rollout.id, "version": rollout.to_version}}
     await steer(tx, rollout.tenant_id, new, target=rollout.from_version, hold=hold)
     await steer(tx, rollout.tenant_id, old, target=None, hold=None)

@@ -14,10 +14,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import psycopg
+
 from dure import logs
 from dure.agents.gates import Counts, Gates, Looks, Verdict, judge
 from dure.agents.metrics import counts_of
-from dure.agents.rollout_model import Rollout
+from dure.agents.rollout_model import EventKind, Rollout
 from dure.agents.rollout_rows import (
     choose,
     fence,
@@ -34,13 +36,13 @@ from dure.agents.rollout_rows import (
     tell,
 )
 from dure.agents.rollout_turns import Member, Turn, next_turn, progress_of, versions, warm_up
-from dure.agents.steering import steer
+from dure.agents.steering import lock_agents, steer
 from dure.db.pool import Connection, Database
 from dure.db.sql import load
 from dure.errors import DureError, Unavailable
 
 ACTOR = "rollout"
-LOOK_OFTEN = timedelta(minutes=10)
+LOOK_OFTEN = timedelta(minutes=2)
 """In a window that is no longer the gates look every time, else every `LOOK_EVERY`: they add up all of its minutes."""
 LOOK_EVERY = timedelta(seconds=10)
 DUE_MAX = 1_000
@@ -57,11 +59,12 @@ async def step(database: Database) -> int:
         try:
             async with database.system_tx() as tx:
                 changed += await _look(tx, rollout_id)
-        except Unavailable:
+        except (Unavailable, psycopg.OperationalError):
+            # The database is away, or two waited for each other: it is tried again.
             raise
-        except DureError as error:
-            # One that cannot go on must not keep the others from it; its deadline is seen by a person.
-            logs.get("rollouts").error("rollout.stuck", rollout_id=rollout_id, code=error.code, reason=str(error))
+        except (DureError, psycopg.Error) as error:
+            # One that cannot go on must not keep the others from it.
+            logs.get("rollouts").error("rollout.stuck", rollout_id=rollout_id, reason=str(error))
     return changed
 
 
@@ -83,16 +86,27 @@ async def _look(tx: Connection, rollout_id: str) -> bool:
 
 async def _forward(tx: Connection, rollout: Rollout, fleet: Sequence[Member], now: datetime) -> Rollout:
     turn = next_turn(rollout, fleet)
-    rollout = await _take(tx, replace(rollout, progress=progress_of(turn)), turn, now)
-    rollout, failing = await _judged(tx, rollout, now)
+    stands, failing = await _judged(tx, _after(rollout, turn, now), now)
+    # What fails may end sessions, which come before agents in the order of locks: so no agent has been touched yet.
     if failing is not None:
-        return await _fail(tx, rollout, now, {"code": "gate_failed", "params": failing})
+        return await _fail(tx, stands, now, {"code": "gate_failed", "params": failing})
+    if not _is_done(stands, now) and now > _deadline(stands):
+        return await _fail(tx, stands, now, _why_late(stands, turn))
+    await _take(tx, rollout, turn)
+    return await _next(tx, stands, now) if _is_done(stands, now) else stands
+
+
+def _after(rollout: Rollout, turn: Turn, now: datetime) -> Rollout:
+    """Answer how a rollout stands when its turn is done."""
+    settled_at = (rollout.settled_at or now) if turn.settled else None
+    progress_at = now if turn.healthy else rollout.progress_at
+    return replace(rollout, progress=progress_of(turn), settled_at=settled_at, progress_at=progress_at)
+
+
+def _is_done(rollout: Rollout, now: datetime) -> bool:
+    """Answer whether the step has been looked at for long enough, and all gates pass."""
     baked = rollout.settled_at is not None and now >= rollout.settled_at + timedelta(seconds=rollout.bake_s)
-    if baked and all(verdict["answer"] == "pass" for verdict in _verdicts(rollout)):
-        return await _next(tx, rollout, now)
-    if now > _deadline(rollout):
-        return await _fail(tx, rollout, now, _why_late(rollout, turn))
-    return rollout
+    return baked and all(verdict["answer"] == "pass" for verdict in _verdicts(rollout))
 
 
 async def _warm(tx: Connection, rollout: Rollout, fleet: Sequence[Member], now: datetime) -> Rollout:
@@ -102,6 +116,7 @@ async def _warm(tx: Connection, rollout: Rollout, fleet: Sequence[Member], now: 
     if not turn.settled:
         return rollout if now <= _deadline(rollout) else await _fail(tx, rollout, now, _why_late(rollout, turn))
     _, old = versions(rollout, fleet)
+    await lock_agents(tx, rollout.tenant_id, [*turn.admit, *old])
     await choose(tx, rollout, turn.admit)
     await steer(tx, rollout.tenant_id, turn.admit, target=None, hold=None)
     await steer(tx, rollout.tenant_id, old, target=None, hold=switched_hold(rollout))
@@ -123,8 +138,9 @@ async def _back(tx: Connection, rollout: Rollout, fleet: Sequence[Member], now: 
     return done
 
 
-async def _take(tx: Connection, rollout: Rollout, turn: Turn, now: datetime) -> Rollout:
-    """Do what a turn says, and note when the step has all its agents."""
+async def _take(tx: Connection, rollout: Rollout, turn: Turn) -> None:
+    """Do what a turn says, and note what follows."""
+    await lock_agents(tx, rollout.tenant_id, [*turn.admit, *turn.ask])
     if turn.leave:
         await leave(tx, rollout, turn.leave)
         await note(tx, rollout, "left", ACTOR, agents=turn.leave)
@@ -138,11 +154,9 @@ async def _take(tx: Connection, rollout: Rollout, turn: Turn, now: datetime) -> 
         await note(tx, rollout, "asked", ACTOR, agents=turn.ask, wanted=turn.wanted)
     if turn.healthy:
         await mark_healthy(tx, rollout, turn.healthy)
-        rollout = replace(rollout, progress_at=now)
-    if turn.settled == (rollout.settled_at is not None):
-        return rollout
-    await note(tx, rollout, "settled" if turn.settled else "unsettled", ACTOR, there=turn.there, wanted=turn.wanted)
-    return replace(rollout, settled_at=now if turn.settled else None)
+    if turn.settled != (rollout.settled_at is not None):
+        kind: EventKind = "settled" if turn.settled else "unsettled"
+        await note(tx, rollout, kind, ACTOR, there=turn.there, wanted=turn.wanted)
 
 
 async def _judged(tx: Connection, rollout: Rollout, now: datetime) -> tuple[Rollout, dict[str, Any] | None]:

@@ -14,8 +14,14 @@ WITHDRAWN = "release_withdrawn"
 HOLDS = (AWAITING, SWITCHED, REVERTED, WITHDRAWN)
 """The holds that are ours to take away; what somebody else holds stays held."""
 
+_LOCK = load("dure.agents", "rollout_lock_agents")
 _STEER = load("dure.agents", "rollout_steer")
 _RECORD = load("dure.queue", "record")
+
+
+async def lock_agents(tx: Connection, tenant_id: str, agents: Sequence[str]) -> None:
+    """Hold agents that are steered by more than one call, in the order in which everybody holds them."""
+    await tx.execute(_LOCK, {"tenant_id": tenant_id, "agents": list(agents)})
 
 
 async def steer(

@@ -14,8 +14,8 @@ A hub needs no start: it begins with its first subscriber, and ends with its las
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Collection
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -44,7 +44,12 @@ CATCH_UP_AT_ONCE = 4
 """How many of them read at a time, so that they never take the whole pool."""
 LISTENING_FOR_S = 30.0
 RENEW_S = 10.0
-RETRY_S = 5.0
+HEARTBEAT_S = 15.0
+AWAY_S = 1.0
+"""How long it waits for a database that is away."""
+RETRY_MS = 2_000
+SIGN_OF_LIFE = b": still here\n\n"
+FULL_RETRY_S = 5.0
 
 _STATE = load("dure.agents", "channels_state")
 _LISTEN = load("dure.agents", "channels_listen")
@@ -56,30 +61,15 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class Told:
-    """A message on its way to subscribers, as the event of a stream; written once, for all of them."""
+    """A message on its way to subscribers; written once, for all of them."""
 
     message: Message
 
-    @property
-    def id(self) -> str:
-        """The number, to go on from."""
-        return str(self.message.no)
-
-    @property
-    def kind(self) -> str:
-        """Of the event; the message's own kind is among the data."""
-        return "message"
-
-    @cached_property
-    def data(self) -> dict[str, Any]:
-        """The message as JSON has it."""
-        return document_of(self.message)
-
     @cached_property
     def wire(self) -> bytes:
-        """The whole event, as it goes out."""
-        data = json.dumps(self.data, ensure_ascii=False, separators=(",", ":"))
-        return f"id: {self.id}\nevent: message\ndata: {data}\n\n".encode()
+        """The server-sent event: its id is the number, to go on from."""
+        data = json.dumps(document_of(self.message), ensure_ascii=False, separators=(",", ":"))
+        return f"id: {self.message.no}\nevent: message\ndata: {data}\n\n".encode()
 
 
 @dataclass(eq=False)
@@ -87,6 +77,7 @@ class _Topic:
     """One channel that is listened to: its ring, and who waits."""
 
     key: Key
+    told_at: float
     subscribers: int = 0
     revision: int | None = None
     last_no: int = 0
@@ -97,9 +88,11 @@ class _Topic:
     news: asyncio.Event = field(default_factory=asyncio.Event)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     over: bool = False
+    beats: int = 0
 
     def tell(self) -> None:
         """Wake all who wait."""
+        self.told_at = time.monotonic()
         self.news.set()
         self.news = asyncio.Event()
 
@@ -125,9 +118,10 @@ class Hub:
     Example: `async for told in Hub(database, settings).watch("acme", "builds.done", after=7): print(told.message)`.
     """
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    def __init__(self, database: Database, settings: Settings, *, stopping: asyncio.Event | None = None) -> None:
         self._database = database
         self._settings = settings
+        self._stopping = stopping or asyncio.Event()
         self._id = uuid7()
         self._topics: dict[Key, _Topic] = {}
         self._dirty: set[Key] = set()
@@ -155,7 +149,26 @@ class Hub:
 
         Who may listen was asked before, of the channel at that revision: `Channels.require_subscriber`.
         """
-        topic = self._join((tenant_id, channel))
+        async with aclosing(self._follow((tenant_id, channel), after, revision)) as events:
+            async for told in events:
+                if told is not None:
+                    yield told
+
+    async def stream(
+        self, tenant_id: str, channel: str, *, after: int | None = None, revision: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """Yield the same as server-sent events, with a sign of life now and then; ends when the process is to stop.
+
+        Not by way of a task for each event, as other streams do it: that alone would double what a subscriber costs.
+        """
+        yield f"retry: {RETRY_MS}\n\n".encode()
+        with suppress(DureError):
+            async with aclosing(self._follow((tenant_id, channel), after, revision)) as events:
+                async for told in events:
+                    yield SIGN_OF_LIFE if told is None else told.wire
+
+    async def _follow(self, key: Key, after: int | None, revision: int | None) -> AsyncGenerator[Told | None, None]:
+        topic = self._join(key)
         try:
             await topic.ready.wait()
             if revision is not None and topic.revision != revision:
@@ -166,38 +179,44 @@ class Hub:
                     after += 1
                     yield told
                 elif after >= topic.last_no:
+                    beats = topic.beats
                     await topic.news.wait()
+                    if topic.beats > beats:
+                        yield None
                 else:
                     # Fallen behind, or just come. What is not kept any more is passed over.
-                    after_next = topic.last_no
+                    reached = topic.last_no
                     for message in await self._catch_up(topic.key, after):
-                        after_next = message.no
+                        reached = message.no
                         yield topic.ring.get(message.no) or Told(message)
                         if topic.over:
                             return
-                    after = after_next
+                    after = reached
         finally:
             self._leave(topic)
 
     async def stop(self) -> None:
         """End all subscriptions; may be called twice."""
-        for topic in list(self._topics.values()):
-            topic.end()
-        self._topics.clear()
+        self._end_all()
         self._wake.set()
         if self._task is not None:
             await asyncio.wait({self._task})
 
+    def _end_all(self) -> None:
+        for topic in self._topics.values():
+            topic.end()
+        self._topics.clear()
+
     def require_room(self) -> None:
         """Refuse one more subscriber than a process takes (`RateLimited`)."""
         if self.subscribers >= SUBSCRIBERS_MAX:
-            raise RateLimited(retry_after_s=RETRY_S)
+            raise RateLimited(retry_after_s=FULL_RETRY_S)
 
     def _join(self, key: Key) -> _Topic:
         self.require_room()
         topic = self._topics.get(key)
         if topic is None:
-            topic = self._topics[key] = _Topic(key)
+            topic = self._topics[key] = _Topic(key, time.monotonic())
             self._wake.set()
         topic.subscribers += 1
         if self._task is None or self._task.done():
@@ -218,9 +237,12 @@ class Hub:
         # Who comes while the last one's traces are removed is found by the second look.
         while self._topics:
             listener = Listener(self._database, self._heard, channels=(CHANNEL,), enabled=self._settings.notify)
+            stop = asyncio.create_task(self._stopping.wait())
+            stop.add_done_callback(lambda _: self._wake.set())
             try:
                 await self._serve(listener)
             finally:
+                stop.cancel()
                 await listener.stop()
                 with suppress(DureError, psycopg.Error, OSError):
                     await self._tell_listening()
@@ -236,13 +258,25 @@ class Hub:
                 await self._read()
             except (DureError, psycopg.Error, OSError) as error:
                 self._log.warning("channels.late", reason=str(error) or type(error).__name__)
-                await asyncio.sleep(self._settings.poll_s)
-                continue
+                look_at = time.monotonic() + AWAY_S
+                await asyncio.sleep(AWAY_S)
             if not self._dirty:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(max(look_at - time.monotonic(), 0.0)):
-                        await self._wake.wait()
-                self._wake.clear()
+                await self._rest(look_at)
+            if self._stopping.is_set():
+                self._end_all()
+
+    async def _rest(self, until: float) -> None:
+        """Wait for a hint, and let those hear a sign of life that heard nothing for long."""
+        now = time.monotonic()
+        for topic in self._topics.values():
+            if now - topic.told_at >= HEARTBEAT_S:
+                topic.beats += 1
+                topic.tell()
+        beat_at = min((topic.told_at + HEARTBEAT_S for topic in self._topics.values()), default=now)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(min(until, beat_at) - now, 0.0)):
+                await self._wake.wait()
+        self._wake.clear()
 
     async def _look(self) -> None:
         """Say what is listened to, and only then see how far each channel is: what comes later is notified of."""

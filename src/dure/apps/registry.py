@@ -1,11 +1,12 @@
 """The apps that Dure brings along: a constant table, so that nothing is ever imported by a name from elsewhere."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from dure.apps.intents.catalogue import OPERATIONS as ACADEMY_OPERATIONS
 from dure.errors import Invalid
 from dure.intents.model import Declaration
 
@@ -23,8 +24,8 @@ class App:
     """The names of its operations, each with `module:Class`."""
     handlers: Mapping[str, str] = field(default_factory=dict)
     """The names of its handlers, each with `module:function`."""
-    http: str
-    """Has `router`, for the HTTP server."""
+    http: str | None = None
+    """Has `router`, for the HTTP server; None where the routes are the core's own."""
     demo: str
     """Has `load_demo(database, say_line)` and `fingerprint(database)`."""
     intents: str | None = None
@@ -33,6 +34,8 @@ class App:
     """Has `GLOSSARY`: what people call the things of this app, for finding intents by sentences."""
     mentions: str | None = None
     """Has `Mentions`, made of a database: answers which names stand in a sentence."""
+    service: str | None = None
+    """`module:Class` of what worker processes run for it; made of a database and settings, it starts and stops."""
     schedules: str | None = None
     """Has `ensure(schedules)`, called when a worker starts: makes the schedules that the environment asks for."""
 
@@ -62,6 +65,21 @@ APPS: Mapping[str, App] = {
         http="dure.http.routes.notion",
         demo="dure.apps.notion.demo",
     ),
+    "academy": App(
+        name="academy",
+        operations=ACADEMY_OPERATIONS,
+        intents="dure.apps.intents.catalogue",
+        glossary="dure.apps.intents.glossary",
+        demo="dure.apps.intents.demo",
+    ),
+    "agents": App(
+        name="agents",
+        operations={},
+        # What the core's agents ask for and only an app can do.
+        handlers={"dure.agents.unlearn": "dure.apps.ecosystem.unlearning:unlearn"},
+        service="dure.apps.ecosystem.a2a.bridge:Bridge",
+        demo="dure.apps.ecosystem.demo",
+    ),
 }
 
 HANDLERS: Mapping[str, str] = {name: target for app in APPS.values() for name, target in app.handlers.items()}
@@ -78,7 +96,14 @@ def app_of(name: str) -> App:
 
 def http_modules(named: Iterable[str] = ()) -> list[ModuleType]:
     """Import the web parts of the apps that are named; none named means all. Example: `http_modules()[0].router`."""
-    return [import_module(app_of(name).http) for name in tuple(named) or APPS]
+    chosen = [app_of(name) for name in tuple(named) or APPS]
+    return [import_module(app.http) for app in chosen if app.http is not None]
+
+
+def services() -> list[Callable[..., Any]]:
+    """Answer the classes of what worker processes run for the apps. Example: `services()[0](database, settings)`."""
+    targets = [app.service.partition(":") for app in APPS.values() if app.service is not None]
+    return [getattr(import_module(module), name) for module, _, name in targets]
 
 
 def schedule_modules() -> list[ModuleType]:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 STYLES = {"alive": "green", "suspect": "yellow", "draining": "cyan", "dead": "red", "reaped": "dim", "retired": "dim"}
 PIPE_COLUMNS = 10_000
-"""In a pipe nothing is cut."""
 
 
 def document(agent: "Agent") -> dict[str, Any]:
@@ -107,11 +106,15 @@ def print_tree(branches: Sequence["Branch"]) -> None:
         return
     from rich.console import Console
 
-    terminal = sys.stdout.isatty()
-    columns = shutil.get_terminal_size().columns if terminal else PIPE_COLUMNS
-    console = Console(width=columns, highlight=False, color_system="auto" if terminal else None, emoji=False)
+    columns = room()
+    console = Console(width=columns, highlight=False, emoji=False)
     for branch in branches:
-        console.print(_drawn(branch, columns), overflow="ellipsis", no_wrap=True, soft_wrap=not terminal)
+        console.print(_drawn(branch, columns), overflow="ellipsis", no_wrap=True)
+
+
+def room() -> int:
+    """Answer how many columns there are; in a pipe nothing is cut."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_COLUMNS
 
 
 def state_text(agent: "Agent") -> str:

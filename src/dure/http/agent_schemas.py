@@ -99,7 +99,7 @@ class ClaimIn(SessionIn):
     """A request for work."""
 
     most: StrictInt = Field(default=1, ge=1, le=CLAIM_MAX, description="So many tasks at most.")
-    wait_s: Annotated[float, Field(ge=0, le=WAIT_MAX_S, allow_inf_nan=False)] = Field(
+    wait_s: Annotated[StrictFloat, Field(ge=0, le=WAIT_MAX_S, allow_inf_nan=False)] = Field(
         default=0.0, description="How long to wait for one."
     )
     holding: list[StrictInt] | None = Field(
@@ -130,7 +130,7 @@ class FailIn(TaskEndIn):
     message: StrictStr = Field(default="", max_length=10_000)
     retry: StrictBool = Field(default=True, description="False: another attempt would not help.")
     cancelled: StrictBool = Field(default=False, description="It has stopped because it was asked to.")
-    retry_after_s: Annotated[float, Field(ge=0, le=RETRY_AFTER_MAX_S, allow_inf_nan=False)] | None = Field(
+    retry_after_s: Annotated[StrictFloat, Field(ge=0, le=RETRY_AFTER_MAX_S, allow_inf_nan=False)] | None = Field(
         default=None, description="Not before so many seconds; growing pauses when left out."
     )
 

@@ -50,10 +50,15 @@ class Authentication:
             try:
                 scope["state"]["principal"] = await self._door.admit(scope)
             except Unauthorized:
-                if scope["path"] not in self._shown or "authorization" in Headers(scope=scope):
+                if not self._shows(scope):
                     raise
                 scope["state"]["principal"] = None
         await self._app(scope, receive, send)
+
+    def _shows(self, scope: Scope) -> bool:
+        """Answer whether this may be read by somebody who shows no key; a wrong one is told of."""
+        is_read = scope["path"] in self._shown and scope["method"] in READING
+        return is_read and "authorization" not in Headers(scope=scope)
 
 
 class Door:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dure import logs
@@ -67,6 +68,9 @@ class Edge:
                 await self._app(scope, receive, answer.send)
             except DureError as error:
                 await self._say(error, scope, receive, answer)
+            except ClientDisconnect:
+                # In the middle of its own words: there is nobody to be answered, and nothing that went wrong here.
+                self._log.info("http.client_gone", method=scope["method"], path=scope["path"])
             except Exception:
                 self._log.exception("http.failed", method=scope["method"], path=scope["path"])
                 await self._say(DureError(), scope, receive, answer)

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from dure.agents.audit import Audit
 from dure.agents.channels import Channels
+from dure.agents.metrics import Metrics
+from dure.agents.releases import Releases
+from dure.agents.rollouts import Rollouts
 from dure.agents.streaming import Hub
 from dure.agents.tasks import Tasks
 from dure.agents.work import Agents
@@ -56,6 +59,9 @@ class Services:
     patterns: Patterns
     asks: Asks
     outbox: Outbox
+    releases: Releases
+    rollouts: Rollouts
+    performance: Metrics
     metrics: Registry
     host: str
     """The address that the server is bound to: beyond loopback, nothing goes without a key."""
@@ -66,7 +72,7 @@ class Services:
     def of(cls, settings: Settings, database: Database, metrics: Registry, *, host: str | None = None) -> "Services":
         """Make all services over one database."""
         operations, catalogue = known_operations(settings), known_intents(settings)
-        runs = Runs(database, settings, operations)
+        runs, stopping = Runs(database, settings, operations), asyncio.Event()
         return cls(
             settings=settings,
             database=database,
@@ -82,7 +88,7 @@ class Services:
             backfills=Backfills(database),
             windows=Windows(database, settings),
             channels=Channels(database),
-            hub=Hub(database, settings),
+            hub=Hub(database, settings, stopping=stopping),
             audit=Audit(database),
             agents=Agents(database, settings),
             tasks=Tasks(database, settings),
@@ -91,8 +97,12 @@ class Services:
             patterns=known_patterns(database, settings, catalogue),
             asks=Asks(database, runs),
             outbox=Outbox(database),
+            releases=Releases(database),
+            rollouts=Rollouts(database),
+            performance=Metrics(database),
             metrics=metrics,
             host=host or settings.host,
+            stopping=stopping,
         )
 
     async def stop(self) -> None:

@@ -34,13 +34,12 @@ from dure.queue.registry import Registry
 from dure.queue.worker import Worker
 from dure.runs.operation import Operations
 from dure.runs.service import Runs
+from dure.runtime.companions import Companions
 from dure.runtime.equipment import equip, known_intents, known_operations, known_patterns
-from dure.runtime.tending import tender_of
 from dure.runtime.web import HttpServer, bind
 from dure.schedule.backfills import Backfills
 from dure.schedule.holidays import Calendars
 from dure.schedule.service import Schedules
-from dure.schedule.ticker import Ticker
 from dure.schedule.windows import Windows
 from dure.settings import Settings
 
@@ -160,12 +159,9 @@ class Runtime:
             self.worker = Worker(self.database, await equip(self.database, self.settings, self.registry), self.settings)
             stack.push_async_callback(self.worker.stop)
             await self.worker.start()
-            ticker = Ticker(self.database, self.settings)
-            stack.push_async_callback(ticker.stop)
-            await ticker.start()
-            tender = tender_of(self.database, self.settings)
-            stack.push_async_callback(tender.stop)
-            await tender.start()
+            companions = Companions(self.database, self.settings)
+            stack.push_async_callback(companions.stop)
+            await companions.start()
         if wants_http:
             self.http = self.web(bind(self.settings.host, self.settings.port))
             stack.push_async_callback(self.http.stop)

@@ -18,7 +18,7 @@ from psycopg import sql
 from dure.clock import Backoff
 from dure.db import migrate
 from dure.db.backup.catalog import Catalog, Sequence, Table, read_catalog, read_sequences
-from dure.db.backup.layout import Head
+from dure.db.backup.layout import NO_SUM, Head
 from dure.db.backup.model import BackupError, TableSum
 from dure.db.backup.sums import Summing, row_texts
 from dure.db.backup.writing import BackupFile
@@ -88,21 +88,20 @@ async def dump(
 async def _begin(connection: Connection, *, shares_lock: bool) -> None:
     """Take the snapshot at a moment when no migration is at work."""
     backoff = Backoff(first_s=0.05, max_s=1.0)
-    async with asyncio.timeout(LOCK_TIMEOUT_S + 1):
-        waited_s = 0.0
-        while True:
-            await connection.execute(_BEGIN, prepare=False)
-            if not shares_lock:
-                return
-            row = await (await connection.execute(_TRY_LOCK, [migrate.LOCK_KEY])).fetchone()
-            if row is not None and row[0]:
-                return
-            await connection.rollback()
-            if waited_s > LOCK_TIMEOUT_S:
-                raise TimedOut(what="migration", after_s=LOCK_TIMEOUT_S)
-            pause_s = backoff.next_s()
-            waited_s += pause_s
-            await asyncio.sleep(pause_s)
+    waited_s = 0.0
+    while True:
+        await connection.execute(_BEGIN, prepare=False)
+        if not shares_lock:
+            return
+        row = await (await connection.execute(_TRY_LOCK, [migrate.LOCK_KEY])).fetchone()
+        if row is not None and row[0]:
+            return
+        await connection.rollback()
+        if waited_s > LOCK_TIMEOUT_S:
+            raise TimedOut(what="migration", after_s=LOCK_TIMEOUT_S)
+        pause_s = backoff.next_s()
+        waited_s += pause_s
+        await asyncio.sleep(pause_s)
 
 
 async def _files(connection: Connection) -> tuple[Migration, ...]:
@@ -133,7 +132,7 @@ async def _head(connection: Connection, files: tuple[Migration, ...], catalog: C
         database=str(found[2]),
         migration=max(file.number for file in files),
         has_rows=rows,
-        tables=tuple(TableSum(table.name, 0, "0" * 64) for table in catalog.tables) if rows else (),
+        tables=tuple(TableSum(table.name, 0, NO_SUM) for table in catalog.tables) if rows else (),
     )
 
 

@@ -23,7 +23,8 @@ END_BYTES = len("\n-- sha256: \n") + 64
 HEAD_BYTES_MAX = 4 * 2**20
 READ_BYTES = 2**20
 TABLE_LINE = re.compile(r"(?P<table>[a-z0-9_]+) rows (?P<rows>\d{15}) sha256 (?P<sha256>[0-9a-f]{64})")
-NO_SUM = TableSum("", 0, "0" * 64)
+NO_SUM = "0" * 64
+"""As long as a sum, for a head whose rows are still to come."""
 
 Kind = Literal[
     "begin", "empty", "schema", "clear", "loosen", "parts", "rows", "tighten", "counts", "rest", "faces", "end"

@@ -435,7 +435,8 @@ begin
                               'state', dure.agent_state(v_new));
 end $$;
 
--- An id belongs to the key that registered it, for as long as that key is good.
+-- An id belongs to the key that registered it, for as long as that key is good. One that was registered without a key, before
+-- there were any, is free as soon as its session is over.
 create or replace function dure.check_owner(p_agent dure.agent, p_key uuid) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
@@ -444,7 +445,7 @@ begin
     elsif p_agent.retired_at is not null then
         perform dure.raise_error('conflict', 'agent_id', format('agent %s is retired', p_agent.agent_id),
                                  jsonb_build_object('reason', 'agent_retired', 'agent', p_agent.agent_id));
-    elsif p_agent.key_id is distinct from p_key and (p_agent.key_id is null or exists (
+    elsif p_agent.key_id is distinct from p_key and ((p_agent.key_id is null and p_agent.epoch is not null) or exists (
             select from dure.api_key k where k.key_id = p_agent.key_id and k.revoked_at is null
               and (k.expires_at is null or k.expires_at > dure.now()))) then
         perform dure.raise_error('conflict', 'agent_id', format('agent %s belongs to another key', p_agent.agent_id),
@@ -455,11 +456,15 @@ end $$;
 -- Many renewals in one small write; those whose session is over are not in the answer.
 create or replace function dure.renew_agents(p_epochs bigint[], p_loads jsonb[])
 returns table (epoch bigint, tenant_id text, agent_id text, lease_until timestamptz, draining boolean, upgrade_to text, hold jsonb, cancel jsonb)
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+-- By the index, also while nobody has counted how many have just registered; and planned once, it is small.
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off
+set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
+declare
+    v_now timestamptz := dure.now();
 begin
     -- In order, so that two batches cannot wait for each other.
     perform from dure.worker w where w.worker_id = any (p_epochs) and w.ended_at is null order by w.worker_id for no key update;
-    update dure.worker w set lease_until = dure.now() + make_interval(secs => w.lease_s), load = coalesce(g.load, w.load)
+    update dure.worker w set lease_until = v_now + make_interval(secs => w.lease_s), load = coalesce(g.load, w.load)
     from unnest(p_epochs, p_loads) as g(epoch, load)
     where w.worker_id = g.epoch and w.ended_at is null and w.agent_id is not null;
     update dure.agent a set suspected_at = null where a.epoch = any (p_epochs) and a.suspected_at is not null;
@@ -519,6 +524,7 @@ language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     v_agent dure.agent;
     v_tasks integer;
+    v_left  boolean;
 begin
     perform dure.lock_tree(t.tenant_id)
     from (select distinct tenant_id from dure.agent where epoch = any (p_workers) order by tenant_id) t;
@@ -526,13 +532,19 @@ begin
         update dure.agent set epoch = null, died_at = dure.now() where tenant_id = v_agent.tenant_id and agent_id = v_agent.agent_id;
         update dure.agent_link set state = 'disconnected', disconnected_at = dure.now()
         where tenant_id = v_agent.tenant_id and child_id = v_agent.agent_id and state = 'connected';
-        if v_agent.on_death <> 'keep' then
+        v_left := exists (select from dure.worker w where w.worker_id = v_agent.epoch and w.end_reason = 'stopped');
+        -- One that went in order may be back in a moment, with a new version: its children wait for a lease, see dure.tend_agents.
+        if v_agent.on_death <> 'keep' and not v_left then
             perform dure.leave_children(v_agent, v_agent.on_death = 'parent');
         end if;
         v_tasks := dure.unassign(v_agent.tenant_id, v_agent.agent_id, 'agent_died');
-        perform dure.sample(v_agent.tenant_id, v_agent.agent_id, v_agent.class, v_agent.version, 'lease_lost', false, null);
-        perform dure.agent_event(v_agent.tenant_id, 'dure', 'die', v_agent.agent_id, jsonb_build_object('epoch', v_agent.epoch));
-        perform dure.agent_told(v_agent, 'agents.heartbeat', 'dead', jsonb_build_object('epoch', v_agent.epoch, 'tasks_moved', v_tasks));
+        -- It has lost nothing then: a release is not judged by that.
+        if not v_left then
+            perform dure.sample(v_agent.tenant_id, v_agent.agent_id, v_agent.class, v_agent.version, 'lease_lost', false, null);
+        end if;
+        perform dure.agent_event(v_agent.tenant_id, 'dure', case when v_left then 'leave' else 'die' end, v_agent.agent_id,
+                                 jsonb_build_object('epoch', v_agent.epoch));
+        perform dure.agent_told(v_agent, 'agents.heartbeat', case when v_left then 'left' else 'dead' end, jsonb_build_object('epoch', v_agent.epoch, 'tasks_moved', v_tasks));
     end loop;
 end $$;
 

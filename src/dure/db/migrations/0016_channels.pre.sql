@@ -394,80 +394,63 @@ begin
     execute format('alter table dure.message attach partition dure.%I for values from (%L) to (%L)', v_name, p_day, p_day + 1);
 end $$;
 
-create or replace function dure.keep_messages() returns integer
-language plpgsql set search_path = pg_catalog, pg_temp as $$
--- Answers how many partitions went.
-declare
-    c_days_ahead constant integer := 2;
-    v_today date := (dure.now() at time zone 'UTC')::date;
-    v_day   date;
-    v_name  text;
-    v_gone  integer := 0;
-begin
-    for v_day in
-        select distinct v_today + k.keep_days + 1 + ahead
-        from (select 7 as keep_days union select c.keep_days from dure.channel c where c.deleted_at is null) k,
-             generate_series(0, c_days_ahead) ahead
-        union select distinct m.drop_on from dure.message_other m where m.drop_on > v_today
-        order by 1
-    loop
-        perform dure.make_message_day(v_day);
-    end loop;
-    for v_name in
-        select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
-        where i.inhparent = 'dure.message'::regclass and c.relname ~ '^message_\d{8}$' and to_date(right(c.relname, 8), 'YYYYMMDD') <= v_today
-        order by 1
-    loop
-        execute format('drop table dure.%I', v_name);
-        v_gone := v_gone + 1;
-    end loop;
-    delete from dure.message_other where drop_on <= v_today;
-    return v_gone;
-end $$;
-
-create or replace function dure.keep_log() returns integer
-language plpgsql set search_path = pg_catalog, pg_temp as $$
--- Drops the months whose every row is old enough, each tenant's end of it kept as an anchor; answers how many went.
-declare
-    c_keep_days_min constant integer := 1;
-    v_keep  integer := greatest(coalesce((select (s.value #>> '{}')::integer from dure.setting s where s.name = 'agent_log_keep_days'), 365), c_keep_days_min);
-    v_limit timestamptz := dure.now() - make_interval(days => v_keep);
-    v_name  text;
-    v_gone  integer := 0;
-begin
-    perform dure.make_log_month(dure.now());
-    perform dure.make_log_month(dure.now() + interval '7 days');
-    for v_name in
-        select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
-        where i.inhparent = 'dure.agent_log'::regclass and c.relname ~ '^agent_log_\d{6}$'
-          and (to_date(right(c.relname, 6), 'YYYYMM') + interval '1 month') at time zone 'UTC' <= v_limit
-        order by 1
-    loop
-        execute format('update dure.agent_log_head h set anchor_seq = p.seq, anchor_hash = p.hash '
-            'from (select distinct on (tenant_id) tenant_id, seq, hash from dure.%I order by tenant_id, seq desc) p '
-            'where p.tenant_id = h.tenant_id', v_name);
-        execute format('drop table dure.%I', v_name);
-        v_gone := v_gone + 1;
-    end loop;
-    return v_gone;
-end $$;
-
-create or replace function dure.keep_channels() returns integer
+-- Waits for no lock longer than 200 ms: everybody else would wait behind it. What could not be done is done a minute later, and
+-- partitions are made days ahead. Answers whether all was done.
+create or replace function dure.keep_channels() returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '200ms' as $$
 declare
-    c_every constant interval := '10 minutes';
-    v_gone  integer;
+    c_every      constant interval := '10 minutes';
+    c_again      constant interval := '1 minute';
+    c_days_ahead constant integer := 2;
+    c_log_days_min constant integer := 1;
+    v_today      date := (dure.now() at time zone 'UTC')::date;
+    v_log_until  timestamptz;
+    v_part       record;
 begin
-    update dure.channel_upkeep set next_at = dure.now() + c_every;
-    v_gone := dure.keep_messages() + dure.keep_log();
+    update dure.channel_upkeep set next_at = dure.now() + c_again;
     delete from dure.listening where until < dure.now();
-    return v_gone;
+    perform dure.make_log_month(dure.now());
+    perform dure.make_log_month(dure.now() + interval '7 days');
+    begin
+        for v_part in
+            select distinct v_today + k.keep_days + 1 + ahead as day
+            from (select 7 as keep_days union select c.keep_days from dure.channel c where c.deleted_at is null) k,
+                 generate_series(0, c_days_ahead) ahead
+            union select distinct m.drop_on from dure.message_other m where m.drop_on > v_today
+            order by 1
+        loop
+            perform dure.make_message_day(v_part.day);
+        end loop;
+        delete from dure.message_other where drop_on <= v_today;
+    exception when lock_not_available then
+        return false;
+    end;
+    v_log_until := dure.now() - make_interval(days => greatest(c_log_days_min, coalesce(
+        (select (s.value #>> '{}')::integer from dure.setting s where s.name = 'agent_log_keep_days'), 365)));
+    begin
+        for v_part in
+            select c.relname as name, i.inhparent = 'dure.agent_log'::regclass as is_log
+            from pg_inherits i join pg_class c on c.oid = i.inhrelid
+            where (i.inhparent = 'dure.message'::regclass and c.relname ~ '^message_\d{8}$'
+                   and to_date(right(c.relname, 8), 'YYYYMMDD') <= v_today)
+               or (i.inhparent = 'dure.agent_log'::regclass and c.relname ~ '^agent_log_\d{6}$'
+                   and (to_date(right(c.relname, 6), 'YYYYMM') + interval '1 month') at time zone 'UTC' <= v_log_until)
+            order by 1
+        loop
+            if v_part.is_log then
+                -- Where what is left of each tenant's chain begins.
+                execute format('update dure.agent_log_head h set anchor_seq = p.seq, anchor_hash = p.hash '
+                    'from (select distinct on (tenant_id) tenant_id, seq, hash from dure.%I order by tenant_id, seq desc) p '
+                    'where p.tenant_id = h.tenant_id', v_part.name);
+            end if;
+            execute format('drop table dure.%I', v_part.name);
+        end loop;
+    exception when lock_not_available then
+        return false;
+    end;
+    update dure.channel_upkeep set next_at = dure.now() + c_every;
+    return true;
 end $$;
-
-create or replace function dure.defer_channels() returns void
-language sql security definer set search_path = pg_catalog, pg_temp as $$
-    update dure.channel_upkeep set next_at = dure.now() + interval '1 minute'
-$$;
 
 do $$ begin perform dure.keep_channels(); end $$;
 

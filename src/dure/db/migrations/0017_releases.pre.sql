@@ -182,6 +182,7 @@ language sql immutable strict parallel safe set search_path = pg_catalog, pg_tem
     select coalesce(array_agg(coalesce(one, 0) + coalesce(other, 0) order by n), '{}')
     from unnest(p_one, p_other) with ordinality as both_of(one, other, n)
 $$;
+
 do $$
 begin
     if to_regprocedure('dure.sum_buckets(integer[])') is null then
@@ -276,7 +277,7 @@ return jsonb_build_object('admitted', p_admitted, 'upgrade_to', p_upgrade_to, 'h
 
 -- Asked for when a rollout to a release that pins knowledge is taken back; the app of agents does it.
 insert into dure.handler (handler, queue, description, max_retries, timeout_s)
-values ('dure.agents.unlearn', 'default', 'Take back what the agents of a reverted release learned.', 5, 3600)
+values ('dure.agents.unlearn', 'default', 'Take back what the agents of a reverted release learned.', 100, 600)
 on conflict do nothing;
 
 revoke all on all functions in schema dure from public;

@@ -34,7 +34,7 @@ create table if not exists dure.a2a_remote (
     job_id         uuid primary key references dure.job on delete cascade,
     tenant_id      text collate "C" not null,
     agent_id       text collate "C" not null,
-    remote_task_id text not null check (length(remote_task_id) between 1 and 500),
+    remote_task_id text not null check (length(remote_task_id) between 1 and 512),
     context_id     text,
     created_at     timestamptz not null default dure.now()
 );
@@ -43,6 +43,7 @@ call dure.protect('dure.a2a_remote');
 grant select on dure.a2a_remote to dure_app;
 grant select, insert, update, delete on dure.a2a_remote to dure_system;
 
+create index if not exists agent_a2a on dure.agent (tenant_id, agent_id) where protocol = 'a2a' and retired_at is null;
 create table if not exists dure.a2a_bridge (
     tenant_id   text collate "C" not null,
     agent_id    text collate "C" not null,

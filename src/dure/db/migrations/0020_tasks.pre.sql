@@ -48,16 +48,19 @@ language sql immutable as $$
 $$;
 
 -- Up to a hundred agents that could do what is needed, each with its score, lowest first, and why one is out of the question.
--- Of more than a hundred it looks at a part that the seed picks, so that not all of many tasks see the same hundred.
-create or replace function dure.candidates(p_need dure.need, p_seed text)
+-- Of more than a hundred it looks at a part that the seed picks, so that not all of many tasks see the same hundred; with p_any,
+-- where nobody is chosen and they are only told, at the first twenty that it meets, of ten thousand too.
+create or replace function dure.candidates(p_need dure.need, p_seed text, p_any boolean default false)
 returns table (agent_id text, state text, score double precision, in_hand integer, waiting integer, capacity integer, reason text)
 language sql stable set search_path = pg_catalog, pg_temp as $$
     with part as materialized (
-        select a as agent from dure.agent a
-        where a.tenant_id = (p_need).tenant_id and a.epoch is not null
-          and ((p_need).class is null or a.class = (p_need).class) and a.capabilities @> (p_need).capabilities
-          and ((p_need).agent_id is null or a.agent_id = (p_need).agent_id) and ((p_need).tree is null or a.trees @> array[(p_need).tree])
-        order by hashtextextended(a.agent_id || p_seed, 0) limit 100
+        select agent from (
+            select a as agent from dure.agent a
+            where a.tenant_id = (p_need).tenant_id and a.epoch is not null
+              and ((p_need).class is null or a.class = (p_need).class) and a.capabilities @> (p_need).capabilities
+              and ((p_need).agent_id is null or a.agent_id = (p_need).agent_id) and ((p_need).tree is null or a.trees @> array[(p_need).tree])
+            limit case when p_any then 20 end) able
+        order by hashtextextended((agent).agent_id || p_seed, 0) limit 100
     ), weighed as (
         select (agent).agent_id, (agent).capacity, dure.agent_state(agent) as state, (agent).hold is not null as on_hold,
                (agent).agent_id = any ((p_need).not_agents) as in_chain,
@@ -91,7 +94,7 @@ declare
 begin
     select coalesce(jsonb_agg(to_jsonb(c) order by c.n) filter (where c.n <= 20), '[]'), min(c.agent_id) filter (where c.n = 1 and c.reason is null)
     into candidates, v_best
-    from (select row_number() over () as n, d.* from dure.candidates(p_need, p_seed) d) c;
+    from (select row_number() over () as n, d.* from dure.candidates(p_need, p_seed, p_strategy = 'first_come') d) c;
     candidates := (select coalesce(jsonb_agg(jsonb_strip_nulls(e - 'n')), '[]') from jsonb_array_elements(candidates) e);
     if p_strategy = 'direct' then
         chosen := p_need.agent_id;
@@ -205,6 +208,8 @@ end $$;
 create or replace function dure.submit_tasks(p_tenant text, p_tasks jsonb, p_actor text, out ids uuid[], out created boolean[])
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
+    -- What each task has to itself; all else is what it asks for.
+    c_own    constant text[] := '{params,title,priority,timeout_s,max_retries,tags,unique_key}';
     v_tenant text := dure.acting_tenant(p_tenant);
     v_task   jsonb;
     v_before jsonb;
@@ -218,11 +223,30 @@ declare
     v_place  uuid[] := '{}';
     v_alike  boolean := false;
     v_how    text;
+    v_run    record;
+    v_made   uuid[];
 begin
     ids := '{}';
     created := '{}';
-    for v_task in select value from jsonb_array_elements(p_tasks) loop
-        v_asks := v_task - array['params', 'title', 'priority', 'timeout_s', 'max_retries', 'tags', 'trace_id', 'unique_key'];
+    -- Runs of tasks that ask for the same, in their order.
+    for v_run in
+        select array_agg(value order by n) as tasks,
+               count(*) > 1 and not bool_or(value ?| '{depends_on,unique_key}')
+               and coalesce(min(asks ->> 'strategy'), 'first_come') in ('first_come', 'direct') as is_plain
+        from (select value, n, asks, n - row_number() over (partition by asks order by n) as run
+              from (select value, n, value - c_own as asks from jsonb_array_elements(p_tasks) with ordinality as t(value, n)) each_one) placed
+        group by asks, run order by min(n)
+    loop
+    if v_run.is_plain then
+        v_made := dure.submit_alike(v_tenant, v_run.tasks, p_actor);
+        v_place := v_place || v_made;
+        ids := ids || v_made;
+        created := created || array_fill(true, array[cardinality(v_made)]);
+        v_before := null;
+        continue;
+    end if;
+    foreach v_task in array v_run.tasks loop
+        v_asks := v_task - c_own;
         -- What asks for the same and leaves the choice to whoever comes is looked at once.
         v_alike := coalesce(v_asks = v_before and v_how in ('first_come', 'direct'), false);
         if not v_alike then
@@ -257,6 +281,7 @@ begin
         ids := ids || v_id;
         created := created || v_new;
     end loop;
+    end loop;
     perform dure.place(v_place);
     if true = any (created) then
         -- Last, because a channel's row is held from here to the end.
@@ -264,6 +289,56 @@ begin
                              null, 'event');
     end if;
 end $$;
+
+-- Tasks that ask for the same, of whoever comes or of one agent: what they need is looked at once, and they are written together.
+-- Not in line yet. Answers their ids, in order.
+create or replace function dure.submit_alike(p_tenant text, p_tasks jsonb[], p_actor text) returns uuid[]
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    -- The longest title is read with it.
+    v_first    jsonb := (select t from unnest(p_tasks) t order by length(t ->> 'title') desc nulls last limit 1);
+    v_wish     record := dure.read_wish(p_tenant, v_first);
+    v_ids      uuid[] := array(select id from (select dure.uuid7() as id from generate_series(1, cardinality(p_tasks))) made order by id);
+    v_handler  dure.handler;
+    v_pick     record;
+    v_choice   bigint;
+    v_lane     integer;
+    v_run_at   timestamptz;
+    v_deadline timestamptz;
+begin
+    select * into v_handler from dure.handler h where h.handler = dure.handler_of(v_first);
+    perform dure.check_params(v_handler.params_schema, to_jsonb(array(select coalesce(t -> 'params', '{}') from unnest(p_tasks) t)));
+    perform dure.check_options(o.options) from (select distinct dure.options_of(t) as options from unnest(p_tasks) t) o;
+    v_run_at := dure.run_at_of(v_first);
+    v_deadline := least(dure.read_time(v_first, 'deadline_at'), (v_wish.parent).deadline_at);
+    v_pick := dure.choose(v_wish.need, v_wish.strategy, null, v_ids[1]::text, true);
+    insert into dure.choice (tenant_id, strategy, chosen, reason, candidates)
+    values (p_tenant, v_wish.strategy, v_pick.chosen, v_pick.reason, v_pick.candidates) returning choice_id into v_choice;
+    v_lane := dure.lane_of(p_tenant, (v_wish.need).queue, v_handler.handler);
+    insert into dure.job (id, tenant_id, handler, lane_id, priority, max_retries, timeout_s, run_at, deadline_at, linked, parent_id, params, tags)
+    select u.id, p_tenant, v_handler.handler, v_lane, coalesce((u.task ->> 'priority')::numeric::smallint, 0),
+           coalesce((u.task ->> 'max_retries')::numeric::smallint, v_handler.max_retries), coalesce((u.task ->> 'timeout_s')::real, v_handler.timeout_s),
+           v_run_at, v_deadline, v_deadline is not null, (v_wish.parent).id, coalesce(u.task -> 'params', '{}'),
+           array(select jsonb_array_elements_text(nullif(u.task -> 'tags', 'null')))
+    from unnest(v_ids, p_tasks) as u(id, task);
+    insert into dure.deadline (deadline_at, job_id) select v_deadline, id from unnest(v_ids) id where v_deadline is not null;
+    insert into dure.task (job_id, tenant_id, need_id, choice_id, strategy, agent_id, from_agent, title, trace_id, depth, chain, root_id, created_by)
+    select u.id, p_tenant, (v_wish.need).need_id, v_choice, v_wish.strategy, v_pick.chosen, v_wish.from_agent, coalesce(u.task ->> 'title', ''),
+           coalesce(v_wish.trace_id, replace(u.id::text, '-', '')), v_wish.depth, v_wish.chain, coalesce(v_wish.root_id, u.id), p_actor
+    from unnest(v_ids, p_tasks) as u(id, task);
+    return v_ids;
+end $$;
+
+-- Of a task, what is an option of its job.
+create or replace function dure.options_of(p_task jsonb) returns jsonb
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+    select p_task - '{params,handler,title,class,capabilities,agent,tree,strategy,sticky_key,from_agent,trace_id,unique_key}'::text[]
+$$;
+
+create or replace function dure.run_at_of(p_options jsonb) returns timestamptz
+language sql stable set search_path = pg_catalog, pg_temp as $$
+    select coalesce(dure.read_time(p_options, 'run_at'), dure.now() + make_interval(secs => nullif((p_options ->> 'delay_s')::double precision, 0)))
+$$;
 
 create or replace function dure.handler_of(p_task jsonb) returns text
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -281,7 +356,7 @@ end $$;
 create or replace function dure.make_task(p_tenant text, p_task jsonb, p_actor text, p_id uuid, p_lane integer, p_parent dure.job, out id uuid, out is_new boolean)
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-    v_options  jsonb := p_task - array['params', 'handler', 'title', 'class', 'capabilities', 'agent', 'tree', 'strategy', 'sticky_key', 'from_agent', 'trace_id', 'unique_key'];
+    v_options  jsonb := dure.options_of(p_task);
     v_handler  dure.handler;
     v_params   jsonb := coalesce(p_task -> 'params', '{}');
     v_key      text := p_task ->> 'unique_key';
@@ -293,7 +368,7 @@ begin
     perform dure.check_params(v_handler.params_schema, jsonb_build_array(v_params));
     perform dure.check_options(v_options);
     v_deadline := least(dure.read_time(v_options, 'deadline_at'), p_parent.deadline_at);
-    v_run_at := coalesce(dure.read_time(v_options, 'run_at'), dure.now() + make_interval(secs => nullif((v_options ->> 'delay_s')::double precision, 0)));
+    v_run_at := dure.run_at_of(v_options);
     v_depends := nullif(dure.read_ids(v_options, 'depends_on'), '{}');
     id := p_id;
     is_new := true;
@@ -399,11 +474,14 @@ $$;
 -- Gives an agent up to so many tasks that it can do, the most urgent first, each under a claim of its own: its fence. It is
 -- on record as begun from here on, because what an agent does with it is not seen. Asking is also a sign of life.
 create or replace function dure.claim_tasks(p_tenant text, p_agent text, p_epoch bigint, p_most integer) returns setof dure.job
--- As the worker's claim: dure.ready goes from empty to a million rows and back, and its statistics are always late.
-language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+-- As the worker's claim: dure.ready goes from empty to a million rows and back, and its statistics are always late. Every step is
+-- a few rows by an index, whatever the tables hold, so it is planned once: planning would take longer than doing it.
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off
+set enable_mergejoin = off set plan_cache_mode = force_generic_plan set jit = off as $$
 declare
     v_agent  dure.agent;
     v_live   boolean;
+    v_names  text[];
     v_lanes  integer[];
     v_ids    uuid[];
     v_picked uuid[];
@@ -426,10 +504,14 @@ begin
     if v_left <= 0 or v_agent.hold is not null or v_agent.draining_at is not null then
         return;
     end if;
+    v_names := dure.anchors_of(v_agent);
     v_lanes := array(
-        select l.lane_id from dure.need n join dure.lane l on l.tenant_id = n.tenant_id and l.queue = n.queue and l.lane_id < 0
+        -- "offset 0": first the few needs, then their lines, also while nobody has counted yet how many there are of both.
+        select l.lane_id
+        from (select n.queue from dure.need n where n.tenant_id = p_tenant and n.anchor = any (v_names) and dure.meets(v_agent, n) offset 0) n
+        cross join lateral (select lane.lane_id, lane.handler from dure.lane
+                            where lane.tenant_id = p_tenant and lane.queue = n.queue and lane.lane_id < 0 offset 0) l
         join dure.handler h on h.handler = l.handler and h.paused_at is null
-        where n.tenant_id = p_tenant and n.anchor = any (dure.anchors_of(v_agent)) and dure.meets(v_agent, n)
         union all
         select l.lane_id from dure.lane l join dure.handler h on h.handler = l.handler and h.paused_at is null
         where l.tenant_id = p_tenant and l.queue = 'agents/any' and l.lane_id < 0);
@@ -484,6 +566,18 @@ begin
     return query select j.* from dure.job j where j.id = any (v_ids) order by j.priority desc, j.id;
 end $$;
 
+-- What an agent is told of tasks that it was just given. Volatile, so that it looks with a snapshot of its own: what came in and was
+-- taken within one statement of dure.claim_tasks is not in the snapshot of whoever called that.
+create or replace function dure.assignments(p_ids uuid[])
+returns table (task_id text, claim_id bigint, handler text, params jsonb, attempt integer, title text, from_agent text, trace_id text,
+               root_id text, depth integer, deadline_at timestamptz, timeout_s real, priority integer, capabilities text[])
+language sql volatile set search_path = pg_catalog, pg_temp as $$
+    select j.id::text, j.claim_id, j.handler, j.params::jsonb, j.attempt::integer, coalesce(t.title, ''), t.from_agent, t.trace_id,
+           t.root_id::text, coalesce(t.depth, 0)::integer, j.deadline_at, j.timeout_s, j.priority::integer, coalesce(n.capabilities, '{}')
+    from dure.job j left join dure.task t on t.job_id = j.id left join dure.need n on n.need_id = t.need_id
+    where j.id = any (p_ids) order by j.priority desc, j.id
+$$;
+
 -- How a task ended in an agent's hands: p_end is {"outcome": completed|retried|failed|cancelled|released, "result", "delay_s", "error_class",
 -- "error"}. False when it is not that agent's any more, or never was: that changes nothing but is on record.
 create or replace function dure.end_task(p_tenant text, p_agent text, p_epoch bigint, p_task uuid, p_claim bigint, p_end jsonb) returns boolean
@@ -505,7 +599,10 @@ begin
     if v_done and v_outcome = 'completed' then
         update dure.job j set state = 'completed', finished_at = dure.now(), result = p_end -> 'result', error_class = null, error = null where j.id = p_task;
         delete from dure.claim where claim_id = p_claim;
-        perform dure.after_end(array[p_task]);
+        -- As in the queue's own finish: for most there is nobody to tell.
+        if v_linked then
+            perform dure.after_end(array[p_task]);
+        end if;
     elsif v_done then
         v_done := p_task = any (dure.settle(jsonb_build_array(p_end || jsonb_build_object('id', p_task, 'claim_id', p_claim)), array[p_claim]));
     end if;
@@ -540,6 +637,18 @@ begin
     loop
         v_suspects := v_suspects + 1;
         perform dure.agent_told(v_agent, 'agents.heartbeat', 'suspect', jsonb_build_object('epoch', v_agent.epoch));
+    end loop;
+    for v_agent in
+        select * from dure.agent a where a.epoch is null and a.on_death <> 'keep' and a.retired_at is null and a.reaped_at is null
+          and a.died_at < dure.now() - make_interval(secs => a.lease_s)
+          and exists (select from dure.agent_link l where l.tenant_id = a.tenant_id and l.parent_id = a.agent_id)
+        order by a.tenant_id, a.agent_id limit 100
+    loop
+        -- It went in order and did not come back within a lease.
+        perform dure.lock_tree(v_agent.tenant_id);
+        if exists (select from dure.agent a where a.tenant_id = v_agent.tenant_id and a.agent_id = v_agent.agent_id and a.epoch is null) then
+            perform dure.leave_children(v_agent, v_agent.on_death = 'parent');
+        end if;
     end loop;
     for v_agent in
         select * from dure.agent a where a.died_at < dure.now() - make_interval(secs => p_reap_after_s) and a.reaped_at is null and a.retired_at is null
@@ -578,6 +687,47 @@ begin
     from over;
     return jsonb_build_object('suspects', v_suspects, 'reaped', v_reaped, 'late', v_late);
 end $$;
+
+-- As before; the lines of all needs are shown as one queue, because there may be thousands.
+create or replace function dure.depths() returns table (queue text, place text, jobs bigint)
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+    with reader as materialized (
+        select dure.reader() as tenant_id
+    ), lane as materialized (
+        select l.lane_id, case when l.lane_id < 0 then 'agents' else l.queue end as queue from dure.lane l, reader where reader.tenant_id is null or l.tenant_id = reader.tenant_id
+    ), line as (
+        select r.lane_id, 'ready' as place, sum(cardinality(r.ids)) as jobs from dure.ready r group by r.lane_id
+        union all
+        select h.lane_id, 'held', count(*) from dure.held h group by h.lane_id
+        union all
+        select j.lane_id, 'later', count(*) from dure.later t join dure.job j on j.id = t.job_id group by j.lane_id
+        union all
+        select j.lane_id, 'blocked', count(*)
+        from (select distinct d.job_id from dure.dependency d where not d.met) b
+        join dure.job j on j.id = b.job_id where j.blocked_by > 0 and j.state = 'pending' group by j.lane_id
+        union all
+        select j.lane_id, 'processing', count(*)
+        from dure.claim c cross join lateral unnest(c.job_ids) as held(id)
+        join dure.job j on j.id = held.id and j.claim_id = c.claim_id and j.state = 'processing' group by j.lane_id
+    )
+    select lane.queue, line.place, sum(line.jobs)::bigint
+    from line join lane using (lane_id) group by lane.queue, line.place order by lane.queue, line.place
+$$;
+
+-- As before; what waits for agents is not ahead of what waits for workers.
+create or replace function dure.ahead_of(p_tenant text, p_rank smallint, p_id uuid, p_most integer) returns integer
+language sql stable set search_path = pg_catalog, pg_temp as $$
+    select least(count(distinct j.id), p_most)::integer
+    from dure.lane l cross join lateral (
+        select member.id from (
+            select r.ids, r.rank, r.first_id from dure.ready r
+            where r.lane_id = l.lane_id and (r.rank, r.first_id) <= (p_rank, p_id) order by r.rank, r.first_id limit p_most) r
+        cross join lateral unnest(r.ids) as member(id)
+        where r.rank < p_rank or member.id < p_id
+        limit p_most) front
+    join dure.job j on j.id = front.id and j.state = 'pending' and j.blocked_by = 0
+    where l.tenant_id = p_tenant and l.lane_id > 0
+$$;
 
 -- As before; what waits for an agent is explained by the task, and an agent's session is no worker.
 create or replace function dure.why_waiting(p_job dure.job) returns jsonb

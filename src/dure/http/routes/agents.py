@@ -97,7 +97,7 @@ async def forest(services: Given, _who: Viewer, tenant: Tenant) -> TreeOut:
 
 @router.get("/{agent_id}", operation_id="getAgent", responses=problems(404))
 async def show(services: Given, _who: Viewer, tenant: Tenant, agent_id: AgentId) -> AgentOut:
-    """Show an agent. One whose id is `tree` is found in the list."""
+    """Show an agent. One whose id is `tree`, `log` or `performance` is found in the list."""
     return AgentOut.of(await services.agents.get(tenant, agent_id))
 
 

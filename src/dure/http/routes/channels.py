@@ -8,7 +8,6 @@ from pydantic import AwareDatetime
 
 from dure.agents.audit import LogFilter
 from dure.agents.channels import NO_MAX, Channel
-from dure.agents.streaming import Told
 from dure.errors import Invalid
 from dure.http import sse
 from dure.http.auth import Admin, Person, Submitter, Tenant, Viewer, choose_tenant, require_tenant
@@ -153,10 +152,9 @@ async def stream(
     caller = await channels.caller(owner, who, agent)
     channel = await channels.require_subscriber(owner, name, caller=caller, after=after or 0)
     services.hub.require_room()
-    told = services.hub.watch(
-        owner, name, after=channel.messages if after is None else after, revision=channel.revision
-    )
-    return sse.respond(told, services.stopping, write=_write)
+    begin = channel.messages if after is None else after
+    events = services.hub.stream(owner, name, after=begin, revision=channel.revision)
+    return StreamingResponse(events, headers=sse.HEADERS, media_type="text/event-stream")
 
 
 @log_router.get("", operation_id="listAgentLog")
@@ -177,10 +175,6 @@ async def log(
     where = LogFilter(agent=agent, task_id=task_id, trace_id=trace_id, ok=ok, since=since, until=until)
     page = await services.audit.read(require_tenant(tenant), where, limit=limit, cursor=cursor)
     return PageOut[LogEntryOut].model_validate(page)
-
-
-def _write(told: Told) -> bytes:
-    return told.wire
 
 
 def _position(text: str) -> int:

@@ -15,7 +15,7 @@ What is said in tasks is never logged.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any
@@ -29,8 +29,8 @@ from dure.apps.ecosystem.a2a.outcomes import Outcome, direct_outcome, message_of
 from dure.apps.ecosystem.a2a.remote import Remote, task_in
 from dure.apps.ecosystem.a2a.wire import Refused, Wire
 from dure.db.pool import Database
-from dure.errors import DureError, Invalid, LeaseLost
-from dure.ids import uuid7
+from dure.errors import DureError, Invalid, LeaseLost, Unavailable
+from dure.ids import is_key, uuid7
 from dure.notices.addresses import InternalAddress
 from dure.queue.retry import RETRY_AFTER_MAX_S, Retryable
 from dure.settings import Settings
@@ -45,6 +45,9 @@ HOLD_LEASES = 2
 """How long a process may be silent before another takes its agents, in leases of the agent."""
 CLAIM_MAX = 50
 CLAIM_WAIT_S = 20.0
+AWAY_S = 1.0
+"""How often the database is asked again while it is away."""
+CANCEL_AGAIN_S = 5.0
 CANCEL_S = 10.0
 """How long the other server may take to hear that a task is to stop."""
 STATE_WAITS = frozenset({"TASK_STATE_SUBMITTED", "TASK_STATE_WORKING", "TASK_STATE_UNSPECIFIED"})
@@ -53,13 +56,23 @@ STATE_WAITS = frozenset({"TASK_STATE_SUBMITTED", "TASK_STATE_WORKING", "TASK_STA
 class Bridge:
     """Speaks for the agents of others in one process. Example: `bridge = Bridge(database, settings)`."""
 
-    def __init__(self, database: Database, settings: Settings, chosen: A2aSettings | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        chosen: A2aSettings | None = None,
+        *,
+        look_s: float = LOOK_S,
+        again_s: float = AGAIN_S,
+    ) -> None:
         self._settings = chosen or load()
+        self._look_s, self._again_s = look_s, again_s
         self._agents = Agents(database, settings)
         self._bridges = Bridges(database, uuid7())
         self._wire = Wire(self._settings)
         self._task: asyncio.Task[None] | None = None
         self._spoken: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._problems: dict[tuple[str, str], Problem | None] = {}
         self._log = logs.get("a2a")
 
     async def start(self) -> None:
@@ -72,13 +85,8 @@ class Bridge:
         task, self._task = self._task, None
         if task is None:
             return
-        task.cancel()
-        await asyncio.wait({task})
-        spoken = set(self._spoken.values())
-        for one in spoken:
-            one.cancel()
-        if spoken:
-            await asyncio.wait(spoken)
+        await _ended({task})
+        await _ended(self._spoken.values())
         await self._agents.stop()
 
     @property
@@ -93,11 +101,11 @@ class Bridge:
             except Exception as error:
                 # Whatever it was: nobody would notice a bridge that has ended.
                 self._log.warning("a2a.late", error_class=type(error).__name__)
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(self._look_s)
 
     async def _look(self) -> None:
         room = AGENTS_MAX - len(self._spoken)
-        for foreign in await self._bridges.wanted(room, AGAIN_S) if room > 0 else ():
+        for foreign in await self._bridges.wanted(room, self._again_s) if room > 0 else ():
             if foreign.place not in self._spoken:
                 task = asyncio.create_task(self._speak(foreign), name=f"dure.a2a.{foreign.agent.agent_id}")
                 self._spoken[foreign.place] = task
@@ -105,18 +113,21 @@ class Bridge:
 
     async def _speak(self, foreign: Foreign) -> None:
         hold_s = HOLD_LEASES * float(foreign.agent.lease_s or 1.0)
-        if not await self._bridges.take(foreign, hold_s):
-            return
         problem: Problem | None = None
         try:
+            if not await self._bridges.take(foreign, hold_s):
+                return
             await _Voice(self._agents, self._bridges, self._wire, self._settings, foreign, hold_s).speak()
         except (Refused, Retryable, InternalAddress, DureError) as error:
             problem = _problem(error)
-            self._log.warning("a2a.not_reached", agent_id=foreign.agent.agent_id, code=problem and problem["code"])
+            if problem != self._problems.get(foreign.place):
+                self._log.warning("a2a.not_reached", agent_id=foreign.agent.agent_id, code=problem and problem["code"])
         except Exception as error:
             problem = {"code": "broken", "text": type(error).__name__}
             self._log.exception("a2a.broken", agent_id=foreign.agent.agent_id)
         finally:
+            # Told when it changes, not every time that it is tried again.
+            self._problems[foreign.place] = problem
             with suppress(DureError):
                 await self._bridges.leave(foreign, problem)
 
@@ -150,15 +161,14 @@ class _Voice:
         self._way = await self._remote.way()
         session = await self._agents.register(self._foreign.tenant_id, self._foreign.agent, key_id=self._foreign.key_id)
         self._epoch = session.epoch
+        if not await self._bridges.keep(self._foreign, self._hold_s):
+            raise LeaseLost(id=self._place[1])
         self._answers.set()
         self._log.info("a2a.reached", agent_id=self._place[1], binding=self._way.binding)
         try:
             await _both(self._keep(session), self._claim())
         finally:
-            for task in self._in_hand.values():
-                task.cancel()
-            if self._in_hand:
-                await asyncio.wait(set(self._in_hand.values()))
+            await _ended(self._in_hand.values())
             with suppress(DureError):
                 await self._agents.leave(*self._place, self._epoch)
 
@@ -167,17 +177,23 @@ class _Voice:
         while True:
             await asyncio.sleep(session.renew_every_s)
             problem = await self._look_at_card(session)
-            if not await self._bridges.keep(self._foreign, self._hold_s, problem):
-                raise LeaseLost(id=self._place[1])
             if problem is not None:
                 self._answers.clear()
-                continue
-            renewal = await self._agents.renew(*self._place, self._epoch)
-            self._answers.set()
-            for task_id, _reason in renewal.cancel:
-                if (task := self._in_hand.get(task_id)) is not None and task_id not in self._to_stop:
-                    self._to_stop.add(task_id)
-                    task.cancel()
+            # While the database is away there is nothing to be lost: no lease ends without it.
+            with suppress(Unavailable):
+                await self._renew(problem)
+
+    async def _renew(self, problem: Problem | None) -> None:
+        if not await self._bridges.keep(self._foreign, self._hold_s, problem):
+            raise LeaseLost(id=self._place[1])
+        if problem is not None:
+            return
+        renewal = await self._agents.renew(*self._place, self._epoch)
+        self._answers.set()
+        for task_id, _reason in renewal.cancel:
+            if (task := self._in_hand.get(task_id)) is not None and task_id not in self._to_stop:
+                self._to_stop.add(task_id)
+                task.cancel()
 
     async def _look_at_card(self, session: Session) -> Problem | None:
         try:
@@ -197,7 +213,12 @@ class _Voice:
                 await asyncio.wait(set(self._in_hand.values()), return_when=asyncio.FIRST_COMPLETED)
                 continue
             wait_s = min(CLAIM_WAIT_S, float(self._foreign.agent.lease_s or 1.0))
-            for held in await self._agents.claim(*self._place, self._epoch, most=min(free, CLAIM_MAX), wait_s=wait_s):
+            try:
+                taken = await self._agents.claim(*self._place, self._epoch, most=min(free, CLAIM_MAX), wait_s=wait_s)
+            except Unavailable:
+                await asyncio.sleep(AWAY_S)
+                continue
+            for held in taken:
                 task = asyncio.create_task(self._work(held), name=f"dure.a2a.task.{held.task_id}")
                 self._in_hand[held.task_id] = task
                 task.add_done_callback(partial(_forget, self._in_hand, held.task_id))
@@ -240,9 +261,8 @@ class _Voice:
             case {"task": dict(task)}:
                 task = task_in(task)
                 context = task.get("contextId")
-                await self._bridges.note_remote(
-                    self._foreign, held.task_id, task["id"], context[:500] if isinstance(context, str) else None
-                )
+                context_id = context if isinstance(context, str) and is_key(context) else None
+                await _said(partial(self._bridges.note_remote, self._foreign, held.task_id, task["id"], context_id))
                 return outcome_of(task) or await self._followed(held, task["id"])
             case {"message": dict(message)}:
                 return direct_outcome(message)
@@ -283,26 +303,27 @@ class _Voice:
         if outcome.how == "failed":
             await self._fail(held, outcome.error_class, outcome.error)
             return
+        place = (*self._place, self._epoch, held.task_id, held.claim_id)
         try:
-            await self._agents.complete(*self._place, self._epoch, held.task_id, held.claim_id, outcome.result)
+            await _said(partial(self._agents.complete, *place, outcome.result))
         except Invalid as error:
             await self._fail(held, "AnswerRefused", str(error))
 
     async def _fail(
         self, held: Assignment, error_class: str, text: str, *, retry: bool = False, after_s: float | None = None
     ) -> None:
+        place = (*self._place, self._epoch, held.task_id, held.claim_id)
+        say = partial(
+            self._agents.fail,
+            *place,
+            error_class=error_class,
+            message=text.replace("\x00", "�").encode(errors="replace").decode(),
+            retry=retry,
+            retry_after_s=None if after_s is None else max(0.0, min(after_s, RETRY_AFTER_MAX_S)),
+            retry_count=held.attempt - 1,
+        )
         with suppress(LeaseLost):
-            await self._agents.fail(
-                *self._place,
-                self._epoch,
-                held.task_id,
-                held.claim_id,
-                error_class=error_class,
-                message=text,
-                retry=retry,
-                retry_after_s=None if after_s is None else max(0.0, min(after_s, RETRY_AFTER_MAX_S)),
-                retry_count=held.attempt - 1,
-            )
+            await _said(say)
 
     async def _stop(self, held: Assignment) -> None:
         """Pass a cancellation on, and say here that it is done; what the other server makes of it is its own affair."""
@@ -312,11 +333,22 @@ class _Voice:
                 async with asyncio.timeout(CANCEL_S):
                     await self._remote.cancel(self._way, known[0])
         with suppress(LeaseLost):
-            await self._agents.cancelled(*self._place, self._epoch, held.task_id, held.claim_id)
+            await _said(partial(self._agents.cancelled, *self._place, self._epoch, held.task_id, held.claim_id))
 
 
 class _Unknown(Retryable):
     """The other server knows nothing of a task that it had."""
+
+
+async def _said(say: Callable[[], Awaitable[None]]) -> None:
+    """Say something to the database, however long it is away: what is not said would hold a task for ever."""
+    while True:
+        try:
+            await say()
+        except Unavailable:
+            await asyncio.sleep(AWAY_S)
+        else:
+            return
 
 
 async def _both(*parts: Coroutine[Any, Any, None]) -> None:
@@ -327,9 +359,18 @@ async def _both(*parts: Coroutine[Any, Any, None]) -> None:
         for task in done:
             task.result()
     finally:
-        for task in tasks:
+        await _ended(tasks)
+
+
+async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended: on its way through foreign code a cancellation may meet a timeout, and be
+    lost.
+    """
+    left = {task for task in tasks if not task.done()}
+    while left:
+        for task in left:
             task.cancel()
-        await asyncio.wait(tasks)
+        _, left = await asyncio.wait(left, timeout=CANCEL_AGAIN_S)
 
 
 def _forget(there: dict[Any, asyncio.Task[None]], name: Any, _task: asyncio.Task[None]) -> None:

@@ -59,7 +59,7 @@ class A2aError(DureError):
     Example: `raise A2aError("TASK_NOT_FOUND", id=task_id)`.
     """
 
-    code: ClassVar[str] = "a2a"
+    code: ClassVar[str] = "protocol"
     status = 400
 
     def __init__(self, reason: Reason, /, *, violations: Sequence[tuple[str, str]] = (), **params: object) -> None:

@@ -13,6 +13,7 @@ from dure.apps.ecosystem.a2a.cards import CARD_PATH, PROTOCOL_VERSION
 from dure.apps.ecosystem.a2a.config import A2aSettings, origin_of
 from dure.apps.ecosystem.a2a.messages import Plain
 from dure.apps.ecosystem.a2a.wire import CARD_BYTES_MAX, EVENT_STREAM, Call, Refused, Wire, url_of
+from dure.ids import is_key
 from dure.queue.retry import Retryable
 
 BINDINGS = ("HTTP+JSON", "JSONRPC")
@@ -23,7 +24,6 @@ RPC_REASONS: Mapping[int, str] = {
     -32601: "METHOD_NOT_FOUND",
 }
 RPC_INTERNAL = -32603
-REMOTE_ID_CHARS_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def way_of(card: Any, origins: frozenset[str]) -> Way:
 def task_in(answer: Plain) -> Plain:
     """Check that an answer is a task; raises `Refused`. Example: `task_in({"id": "1", "status": {"state": "…"}})`."""
     match answer:
-        case {"id": str(task_id), "status": {"state": str()}} if 0 < len(task_id) <= REMOTE_ID_CHARS_MAX:
+        case {"id": str(task_id), "status": {"state": str()}} if is_key(task_id):
             return answer
         case _:
             raise Refused("the answer is no task")

@@ -1,7 +1,6 @@
 """What a client of A2A asks for, read from its JSON. What is not known is passed over, as the protocol wants it."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -159,7 +158,7 @@ class Needs(BaseModel):
     title: str = Field(default="", max_length=NAME_CHARS_MAX)
     priority: int | None = Field(default=None, ge=-1000, le=1000)
     timeout_s: float | None = Field(default=None, gt=0, le=31_536_000, allow_inf_nan=False)
-    deadline_at: datetime | None = None
+    deadline_at: AwareDatetime | None = None
 
 
 def read(kind: type[T], given: object) -> T:

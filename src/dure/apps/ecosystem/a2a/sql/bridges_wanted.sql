@@ -1,5 +1,5 @@
 -- Agents of others that nobody speaks for now, with what they are registered as; and so long after the last try. Locks nothing.
--- Index: agent's primary key, read whole, once a few seconds a process.
+-- Index: agent_a2a, read whole, every few seconds by each process.
 select a.tenant_id, a.agent_id, a.kind, a.class, a.version, a.capabilities, a.location, a.endpoints, a.labels, a.capacity,
        a.on_death, a.lease_s, a.key_id::text, a.endpoints ->> 'a2a'
 from dure.agent a left join dure.a2a_bridge b on b.tenant_id = a.tenant_id and b.agent_id = a.agent_id

@@ -1,2 +1,0 @@
--- Looks after partitions a minute later: somebody holds one of them just now.
-select dure.defer_channels()

@@ -70,6 +70,7 @@ APPS: Mapping[str, App] = {
         operations=ACADEMY_OPERATIONS,
         intents="dure.apps.intents.catalogue",
         glossary="dure.apps.intents.glossary",
+        mentions="dure.apps.intents.mentions",
         demo="dure.apps.intents.demo",
     ),
     "agents": App(

@@ -274,3 +274,16 @@ async def test_a_run_of_invoices_waits_for_approval_and_is_undone_to_the_byte(
         assert await one(database, "select count(*) from academy.invoice where month = '2026-08-01'") > 30
         await desk.undo(found)
     assert await fingerprint(database) == before
+
+
+async def test_what_was_paid_meanwhile_is_not_taken_back(made: Academy) -> None:
+    run = await made.do("billing.exec.issue_invoices", **NEXT)
+    await made.do("billing.exec.record_payment", student="박가람", month="2026-08", method="card")
+    assert (await made.runs.rollback(run)).state == "refused", "strictly, it is all or nothing"
+    rest = await made.runs.undo(run, mode="clean_only")
+    assert (rest.applied, rest.state) == (run.applied - 1, "applied")
+    left = await made.rows(
+        "select s.name, i.status from academy.invoice i join academy.student s on s.id = i.student_id"
+        " where i.month = '2026-08-01'"
+    )
+    assert left == [("박가람", "paid")]

@@ -160,6 +160,10 @@ async def test_reminders_say_how_much_in_the_guardians_language(made: Academy, m
     korean = await made.each(REMIND, daon, overdue_only=True)
     assert "460,000원이 아직 납부되지 않았습니다(2026-06, 납부 기한 2026-06-10)" in korean.body
     assert korean.dedupe == message.dedupe
+    await made.rows("update academy.invoice set due_on = '2026-07-11' where month = '2026-07-01' and student_id = ("
+                    "select id from academy.student where name = '박가람')")  # fmt: skip
+    later = {target.data["name"] for target in await made.targets(REMIND, month="2026-07")}
+    assert later - {target.data["name"] for target in await made.targets(REMIND)} == {"박가람"}, "it is not due yet"
     whole = await made.targets(REMIND)
     monkeypatch.setattr(reminding, "PAGE_ROWS", 3)
     assert await made.targets(REMIND) == whole

@@ -18,7 +18,7 @@ from dure.intents.requests import Intents
 from dure.runtime.web import HttpServer, bind
 from engine import Engine
 from intending import ALL, Number, allow, working
-from queueing import TENANT, one, rows, settings
+from queueing import TENANT, one, rows, settings, until
 from web import Web, problem
 
 MISSING = "00000000-0000-7000-8000-000000000000"
@@ -38,17 +38,18 @@ class Register:
         return {"registered": params.n}
 
 
-# A worker finds it by its name.
-KNOWN = Catalogue({REGISTER.key: replace(REGISTER, target=f"{__name__}:Register")}, ALL)
+def known():
+    """The intents of the tests and one more, which a worker finds by its name."""
+    return Catalogue({REGISTER.key: replace(REGISTER, target=f"{__name__}:Register")}, ALL)
 
 
 def web_of(database):
-    web = Web(Engine(database))
+    web, catalogue = Web(Engine(database)), known()
     web.services = web.app.state.services = replace(
         web.services,
-        intents=Intents(database, settings(), KNOWN),
-        offers=Offers(database, KNOWN),
-        patterns=Patterns(database, settings(), KNOWN),
+        intents=Intents(database, settings(), catalogue),
+        offers=Offers(database, catalogue),
+        patterns=Patterns(database, settings(), catalogue),
     )
     return web
 
@@ -75,7 +76,8 @@ def events_of(text):
 
 async def ask(http, sentence, confirm=None, **headers):
     body = {"sentence": sentence, **({"confirm": confirm} if confirm else {})}
-    answer = await http.post("/v1/intents/ask", json=body, headers=headers)
+    async with asyncio.timeout(20):
+        answer = await http.post("/v1/intents/ask", json=body, headers=headers)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"].startswith("text/event-stream")
     return events_of(answer.text)
@@ -123,7 +125,7 @@ class TestASentence:
 class TestWhatIsConfirmed:
     async def test_is_done_and_its_result_told(self, http, database):
         await allow(database)
-        async with working(database, KNOWN):
+        async with working(database, known()):
             events = await ask(http, "학생 등록해줘", REGISTERED)
         assert [(no, kind) for no, kind, _ in events] == [
             (1, "status"), (2, "candidates"), (3, "status"), (4, "status"), (6, "result"), (9, "done")
@@ -174,7 +176,7 @@ class TestWhatIsConfirmed:
 
     async def test_a_double_click_is_done_once(self, http, database):
         await allow(database)
-        async with working(database, KNOWN):
+        async with working(database, known()):
             key = {"Idempotency-Key": "click"}
             both = [await ask(http, "학생 등록해줘", REGISTERED, **key) for _ in range(2)]
         assert both[0][-1][2]["ask_id"] == both[1][-1][2]["ask_id"]
@@ -217,7 +219,7 @@ class TestALostConnection:
             # Away; things go on.
             url = f"/v1/intents/asks/{first[0][2]['ask_id']}/events"
         # Another server, as after a deploy.
-        async with serving(web_of(database)) as http, working(database, KNOWN):
+        async with serving(web_of(database)) as http, working(database, known()):
             async with http.stream("GET", url, headers={"Last-Event-ID": "3"}) as answer:
                 rest = await read_until(answer, 9)
             assert [event[0] for event in rest] == [4, 6, 9]
@@ -243,8 +245,8 @@ class TestALostConnection:
         await allow(database)
         asking = asyncio.create_task(ask(http, "학생 등록해줘", REGISTERED))
         async with asyncio.timeout(10):
-            while not await rows(database, "update dure.intent_ask set created_at = created_at - interval '1 hour' returning id"):
-                await asyncio.sleep(0.01)
+            earlier = "update dure.intent_ask set created_at = created_at - interval '1 hour' returning id"
+            await until(lambda: rows(database, earlier))
             events = await asking
         assert (events[-1][1], events[-1][2]["state"]) == ("done", "pending")
 
@@ -254,5 +256,3 @@ class TestALostConnection:
         clock.advance(25 * 3600)
         assert await prune(database) == 1
         assert await one(database, "select count(*) from dure.intent_ask") == 0
-
-

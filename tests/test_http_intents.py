@@ -96,7 +96,10 @@ class TestTheCatalogue:
     async def test_one_whose_code_does_not_import_says_so_and_the_others_are_there(self, database):
         declared = Declaration(key="test.get.broken", title=TITLE, target="no.such.module:Broken")
         async with web_of(database, Catalogue({declared.key: declared}, ALL)).client(**{"Dure-Tenant": TENANT}) as http:
-            for answer in (await http.get("/v1/intents/test.get.broken"), await http.post("/v1/intents/test.get.broken")):
+            for answer in (
+                await http.get("/v1/intents/test.get.broken"),
+                await http.post("/v1/intents/test.get.broken"),
+            ):
                 assert problem(answer, 500, "intent_broken") == {"intent": "intent_broken"}
                 assert "no.such.module" in answer.json()["detail"]
             assert len((await http.get("/v1/intents")).json()["items"]) == len(ALL) + 1
@@ -121,9 +124,7 @@ class TestAsking:
         both = await asyncio.gather(*[http.post(DOUBLE, json={"params": {"n": 1}}) for _ in range(2)])
         assert sorted(answer.status_code for answer in both) == [200, 202]
         assert len({answer.json()["id"] for answer in both}) == 1
-        keyed = [
-            await http.post(DOUBLE, json={"params": {"n": 2}}, headers={"Idempotency-Key": "k"}) for _ in range(2)
-        ]
+        keyed = [await http.post(DOUBLE, json={"params": {"n": 2}}, headers={"Idempotency-Key": "k"}) for _ in range(2)]
         assert [answer.status_code for answer in keyed] == [202, 202]
         assert keyed[1].headers["idempotency-replayed"] == "true"
         assert keyed[0].json() == keyed[1].json()
@@ -224,7 +225,7 @@ class TestDeciding:
             assert answer.json()["result"]["state"] == "applied"
         assert await rows(database, "select distinct name from public.thing") == [("z",)]
         assert await one(database, "select count(*) from dure.run") == 1
-        run = (await http.get(f"/v1/runs/{both[0].json()['run_id']}", headers={"Authorization": f"Bearer {approver}"}))
+        run = await http.get(f"/v1/runs/{both[0].json()['run_id']}", headers={"Authorization": f"Bearer {approver}"})
         assert run.json()["state"] == "applied"
 
     async def test_of_what_was_rejected_nothing_is_done(self, http, database, thing):

@@ -1,13 +1,17 @@
 """How a sentence is read: words, meaning, spelling, and what it says for the parameters of an intent."""
 
+import asyncio
 from datetime import date
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from dure.intents.patterns.extracting import draw
 from dure.intents.patterns.matching import Matcher, Pattern
 from dure.intents.patterns.moments import clocks, spans
-from dure.intents.patterns.normalising import read
+from dure.intents.patterns.normalising import SENTENCE_CHARS_MAX, read
 from dure.intents.patterns.vocabulary import Vocabulary
 
 WEDNESDAY = date(2026, 3, 11)
@@ -224,6 +228,23 @@ async def test_what_leaves_a_choice_is_left_open():
     assert "student" not in params
     assert "amount_won" not in params
     assert missing == ("student", "body")
+
+
+SOME = st.text(st.one_of(st.characters(), st.sampled_from("학생등록해주세요지각3월5일 '\"~ -a1")), max_size=80)
+
+
+@given(SOME)
+@hypothesis_settings(max_examples=150, deadline=None)
+def test_whatever_is_typed_gets_an_answer(sentence: str):
+    matcher = Matcher(PATTERNS, GLOSSARY)
+    assert len(matcher.match(sentence)) <= 3
+    assert matcher.match(sentence) == matcher.match(sentence)
+    asyncio.run(draw(sentence, matcher.read(sentence), SCHEMA, WEDNESDAY))
+
+
+@pytest.mark.parametrize("sentence", ["가" * 100_000, "학생" * 50_000, "a" * 100_000, "1 " * 50_000, "반 " * 50_000])
+def test_a_very_long_sentence_is_read_by_its_beginning(sentence: str):
+    assert len(read(sentence, WORDS).tight) <= SENTENCE_CHARS_MAX
 
 
 async def test_names_that_the_caller_knows():

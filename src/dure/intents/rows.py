@@ -49,9 +49,10 @@ class Request:
         """`waiting` or `rejected` before there is a job; then the job's, and `partial` when some targets failed."""
         if self.decision in ("waiting", "rejected"):
             return self.decision
-        if self.job_state == "completed" and isinstance(self.result, Mapping) and "items" in self.result:
-            # Of one with targets.
-            return "partial" if self.result.get("failed") else "completed"
+        result = self.result if isinstance(self.result, Mapping) else {}
+        # Only of one with targets are the items named by what became of them.
+        if self.job_state == "completed" and isinstance(result.get("items"), Mapping) and result.get("failed"):
+            return "partial"
         # A job that was removed after its time left only this.
         return self.job_state or "removed"
 

@@ -34,7 +34,7 @@ AskId = Annotated[
 ]
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "Events `status`, `candidates`, with `confirm` also `plan`, `result`; at last `done` or `error`.",
+        "description": "Events `status`, `candidates`; with `confirm` also `plan`, `result`; last `done` or `error`.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
 }

@@ -53,7 +53,9 @@ async def was_sent(services: Given, who: Operator, tenant: Tenant, message_id: M
     return MessageOut.model_validate(await services.outbox.was_sent(tenant, message_id, actor=who.actor))
 
 
-@router.post("/{message_id}/again", status_code=202, operation_id="sendOutboxMessageAgain", responses=problems(404, 409))
+@router.post(
+    "/{message_id}/again", status_code=202, operation_id="sendOutboxMessageAgain", responses=problems(404, 409)
+)
 async def again(services: Given, who: Operator, tenant: Tenant, message_id: MessageId) -> MessageOut:
     """Send a message again that failed, or of which a person knows that it did not go out."""
     return MessageOut.model_validate(await services.outbox.again(tenant, message_id, actor=who.actor))

@@ -28,6 +28,9 @@ _ALONE = words.FILLERS | frozenset(
 )
 _HONORIFICS = frozenset("님씨군양")
 
+_PARTICLES_MAX = 2
+"""So many stand behind one word."""
+
 State = Literal["word", "unknown"]
 
 
@@ -112,12 +115,13 @@ def _joined(way: _Way) -> list[Piece]:
 
 @lru_cache(4096)
 def _bare(piece: Piece) -> Piece:
-    """Take the particle off an unknown word, unless nothing would be left of it."""
+    """Take particles off an unknown word, unless too little would be left of it."""
     if piece.kind != "unknown":
         return piece
-    if len(piece.text) > 2 and piece.text[-1] in _HONORIFICS:
-        return Piece(piece.text[:-1], "unknown", is_named=True)
-    for size in range(min(4, len(piece.text) - 2), 0, -1):
-        if piece.text[-size:] in words.PARTICLES:
-            return _bare(Piece(piece.text[:-size], "unknown"))
-    return piece
+    text = piece.text
+    for _ in range(_PARTICLES_MAX):
+        if len(text) > 2 and text[-1] in _HONORIFICS:
+            return Piece(text[:-1], "unknown", is_named=True)
+        sizes = range(min(4, len(text) - 2), 0, -1)
+        text = next((text[:-size] for size in sizes if text[-size:] in words.PARTICLES), text)
+    return Piece(text, "unknown")

@@ -81,6 +81,7 @@ class Patterns:
         self._mentions = mentions
         self._indexes: OrderedDict[str, _Index] = OrderedDict()
         self._building: dict[str, asyncio.Lock] = {}
+        self._models: dict[str, tuple[type[BaseModel], Mapping[str, Any]]] = {}
         self._seeded = False
 
     async def ask(
@@ -90,12 +91,13 @@ class Patterns:
 
         `lang` is of the reasons, by default the sentence's own.
         """
+        sentence = fold(sentence)
         if letter_count(sentence) < LETTERS_MIN:
             return ()
         await self._seed_once()
         matcher, day = await self._matcher(tenant_id)
         lookup = self._lookup(tenant_id)
-        names = await lookup(matcher.name_concept, fold(sentence)) if lookup is not None else ()
+        names = await lookup(matcher.name_concept, sentence) if lookup is not None else ()
         asked = _Question(sentence, matcher.read(sentence, names), today or day, lookup)
         matches = matcher.match(asked.sentence)
         return tuple([await self._candidate(one, asked, lang or lang_of(sentence)) for one in matches])
@@ -273,12 +275,14 @@ class Patterns:
         )
 
     async def _draw(self, key: str, asked: _Question) -> Drawn:
-        try:
-            model = (await in_thread(self._catalogue.find, key, name="import")).params
-        except HandlerImportError:
-            # It can still be shown; what is wrong with it is said when it is asked for.
-            return Drawn({}, ())
-        schema = model.model_json_schema()
+        if key not in self._models:
+            try:
+                model = (await in_thread(self._catalogue.find, key, name="import")).params
+            except HandlerImportError:
+                # It can still be shown; what is wrong with it is said when it is asked for.
+                return Drawn({}, ())
+            self._models[key] = model, model.model_json_schema()
+        model, schema = self._models[key]
         drawn = await draw(asked.text, asked.sentence, schema, asked.today, asked.lookup)
         params = _fitting(model, drawn.params)
         return Drawn(params, tuple(name for name in schema.get("required", ()) if name not in params))

@@ -9,6 +9,6 @@ where (%(tenant)s::text is null or r.tenant_id = %(tenant)s)
   and (%(key)s::text is null or r.key = %(key)s)
   and (%(unique_key)s::text is null or r.unique_key = %(unique_key)s)
   and (%(state)s::text is null or %(state)s = case when r.decision in ('waiting', 'rejected') then r.decision
-       when j.state = 'completed' and j.result ? 'items' and jsonb_typeof(j.result -> 'failed') = 'number' and j.result ->> 'failed' <> '0' then 'partial'
+       when j.state = 'completed' and jsonb_typeof(j.result -> 'items') = 'object' and jsonb_typeof(j.result -> 'failed') = 'number' and j.result ->> 'failed' <> '0' then 'partial'
        else j.state end)
 order by r.id desc limit %(limit)s

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from dure.apps.intents.communication.reaching import NONE, PAGE_ROWS, to_guardian
 from dure.apps.intents.declared_communication import DECLARED
-from dure.apps.intents.params import Asked, Day, Month
+from dure.apps.intents.params import DAY_MAX, Asked, Day, Month
 from dure.apps.intents.reading import Reader, plain
 from dure.db.sql import load
 from dure.intents import Changed, Outgoing, Skip, Target, intent
@@ -20,6 +20,9 @@ from dure.lang import say
 PACKAGE = "dure.apps.intents.communication"
 STREAK_DAYS = 60
 """How far back a row of absences is looked for."""
+DAY = dt.timedelta(days=1)
+SOON = dt.timedelta(days=7)
+"""Of what is to be paid later nobody is reminded, unless its month is named."""
 
 
 class _About:
@@ -75,7 +78,7 @@ class OfUnpaid(Asked):
     """Which invoices. Example: `OfUnpaid(month="2026-07", overdue_only=True)`."""
 
     month: Month | None = None
-    """None is all months."""
+    """None is every invoice that is to be paid within a week, or should have been paid."""
     overdue_only: bool = False
     """Whether only of those that should have been paid by now."""
 
@@ -91,7 +94,8 @@ class RemindUnpaid(_About):
     def wanted(self, params: OfUnpaid, today: dt.date) -> dict[str, Any]:
         """Answer the values of the statement."""
         month = params.month and params.month.replace(day=1)
-        return {"month": month, "overdue_only": params.overdue_only, "today": today}
+        soon = DAY_MAX if month else today + SOON
+        return {"month": month, "until": today - DAY if params.overdue_only else soon, "today": today}
 
     def about(self, row: dict[str, Any], asked: dict[str, Any]) -> str:
         """Answer the student and the week."""

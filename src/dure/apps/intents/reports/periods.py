@@ -96,9 +96,10 @@ def _money(page: Page, found: Figures) -> None:
 
 
 def _people(page: Page, found: Figures) -> None:
+    said = {True: page.say("has_joined"), False: page.say("has_left")}
     page.heading("people").table(
         ("date", "student", "grade", "what"),
-        [(r["date"], r["student"], r["grade"], page.say("has_joined" if r["is_new"] else "has_left")) for r in found.moves],
+        [(r["date"], r["student"], r["grade"], said[r["is_new"]]) for r in found.moves],
     )
 
 

@@ -1,6 +1,6 @@
 -- A page of the guardians of students who owe something: one row for each student and guardian, and one without a guardian
 -- for a student who has none. Keyset by student and guardian; of one pair when `student` and `guardian` say so.
--- Locks nothing. Indexes: invoice_due, payment_invoice, the key of student_guardian.
+-- Locks nothing. Indexes: invoice_month, payment_invoice, the key of student_guardian.
 select s.id as student_id, s.name as student, g.id as guardian_id, g.name as guardian, g.phone, g.email, g.language,
        g.wants_messages, o.balance_won, o.months, o.due_on, concat_ws(' ', o.balance_won, o.months) as seen
 from (
@@ -12,9 +12,13 @@ from (
     ) p
     where i.tenant_id = %(tenant)s and i.status in ('open', 'overdue')
       and (%(month)s::date is null or i.month = %(month)s::date)
-      and (not %(overdue_only)s or i.due_on < %(today)s::date)
+      and i.due_on <= %(until)s::date
       and (%(student)s::uuid is null or i.student_id = %(student)s::uuid)
+      and i.student_id >= %(after_student)s::uuid
     group by i.student_id
+    -- As many students as rows: each has one row at least, and the first may have been told to some already.
+    order by i.student_id
+    limit %(limit)s + 1
 ) o
 join academy.student s on s.id = o.student_id
 left join academy.student_guardian l on l.student_id = s.id

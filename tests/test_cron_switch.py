@@ -5,6 +5,7 @@ import pytest
 
 from dure.intents.switching import handlers, switch, switched
 from dure.queue.registry import Registry
+from dure.runtime.doctor import Patient, examine
 from dure.schedule.ticker import Ticker
 from intending import CATALOGUE, allow, working
 from queueing import all_ended, known, make, one, rows, settings, until
@@ -101,3 +102,15 @@ async def test_the_name_of_pg_cron_is_left_alone(database):
     assert await one(database, "select dure.make_cron_face()") is True
     assert await one(database, "select dure.make_cron_face()") is False
     assert (await job(database))[2] == "worker-process-job"
+
+
+async def test_the_doctor_says_whose_cron_job_is(database):
+    async def found():
+        (finding,) = [one for one in await examine(Patient(settings(), database, embedded=True)) if one.check == "cron"]
+        return finding.level, finding.key
+
+    assert await found() == ("ok", "cron_views")
+    await rows(database, "drop schema cron cascade")
+    assert await found() == ("ok", "cron_none")
+    await rows(database, "create schema cron")
+    assert await found() == ("warn", "cron_foreign")

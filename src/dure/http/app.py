@@ -85,7 +85,7 @@ def _with_routes() -> FastAPI:
         app.include_router(router)
     for router in (releases.router, rollouts.router, a2a.router):
         app.include_router(router)
-    # What has a word for its address before `/v1/intents/{key}`, which is any word.
+    # What has a word for its address before `/v1/intents/{intent_key}`, which is any word.
     for routes in (intent_asks, intent_policies, intent_patterns, intent_requests, intents, outbox):
         app.include_router(routes.router)
     # Apps stand above this layer, so their routes are found by name, as handlers are.

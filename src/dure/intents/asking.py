@@ -22,6 +22,7 @@ from typing import Any, Literal
 from dure.db.pool import Connection, Database
 from dure.db.sql import load
 from dure.errors import Invalid, NotFound
+from dure.intents.patterns.normalising import Lang
 from dure.intents.rows import Request, read_request
 from dure.queue.cursors import is_id
 from dure.queue.texts import clean_text
@@ -52,7 +53,7 @@ class Ask:
     id: str
     tenant_id: str
     sentence: str
-    lang: str
+    lang: Lang
     actor: str
     candidates: Sequence[Mapping[str, Any]]
     request_id: str | None
@@ -86,7 +87,7 @@ class Asks:
         sentence: str,
         candidates: Sequence[Mapping[str, Any]],
         *,
-        lang: str,
+        lang: Lang,
         actor: str,
         request_id: str | None = None,
         problem: Mapping[str, Any] | None = None,

@@ -111,7 +111,7 @@ async def _allowed(found: Intent, params: BaseModel, ctx: Context) -> Request:
             request = await read_request(tx, None, row[0])
     # After the commit: what waits is on record, though its job ends here; approving gives it a new life.
     if verdict.approval and request.decision != "approved":
-        raise ApprovalNeeded(id=request.id)
+        raise ApprovalNeeded(id=request.id, reason="request_approval_needed")
     return request
 
 

@@ -22,6 +22,7 @@ from dure.http.services import Services
 from dure.intents.asking import OVER, AskEvent, clean_sentence, place_of
 from dure.intents.offering import checked
 from dure.intents.patterns import Candidate
+from dure.intents.patterns.normalising import Lang, lang_of
 from dure.queue.idempotency import Answer, Once
 from dure.queue.views import Principal
 
@@ -65,17 +66,17 @@ async def ask(
     if body.confirm is not None:
         # What does not fit is answered as any other request: nothing was begun that could be followed.
         given = (await checked(services.intents, body.confirm.intent_key, body.confirm.params)).model_dump(mode="json")
-    lang = request.state.lang if "accept-language" in request.headers else None
+    lang = _lang_of(request, lang_of(sentence))
     candidates = await services.patterns.ask(owner, sentence, lang)
     once = None
     if idempotency_key is not None:
         once = Once.of(idempotency_key, f"{request.method} {request.url.path}", await request.body())
-    work = _work(services, who, owner, body, given, candidates, request.state.lang)
+    work = _work(services, who, owner, body, given, candidates, lang)
     answer = await services.idempotency.run(owner, once, work, system=True)
     if not answer.replayed:
         await _learn(services, owner, body, candidates, refused=answer.body["refused"])
     events = services.asks.watch(owner, answer.body["id"])
-    return sse.respond(events, services.stopping, write=_writer(services, request.state.lang))
+    return sse.respond(events, services.stopping, write=_writer(services, lang))
 
 
 @router.get(
@@ -92,12 +93,18 @@ async def events(
     request: Request, services: Given, _who: Viewer, tenant: Tenant, ask_id: AskId, last_event_id: LastEventId = None
 ) -> Response:
     """Go on with the answer to a sentence, behind `Last-Event-ID` or from its beginning. Kept for a day."""
-    await services.asks.get(tenant, ask_id)
+    found = await services.asks.get(tenant, ask_id)
     after = place_of(last_event_id)
     if after == OVER:
         return Response(status_code=204)
     watch = services.asks.watch(tenant, ask_id, after=after)
-    return sse.respond(watch, services.stopping, write=_writer(services, request.state.lang))
+    return sse.respond(watch, services.stopping, write=_writer(services, _lang_of(request, found.lang)))
+
+
+def _lang_of(request: Request, otherwise: Lang) -> Lang:
+    """Answer the language that was asked for, or else the sentence's."""
+    lang: Lang = request.state.lang
+    return lang if "accept-language" in request.headers else otherwise
 
 
 def _work(
@@ -107,7 +114,7 @@ def _work(
     body: AskIn,
     given: Mapping[str, Any] | None,
     candidates: Sequence[Candidate],
-    lang: str,
+    lang: Lang,
 ) -> Callable[[Connection], Any]:
     """Answer what notes an ask and makes the request that was confirmed, in one transaction."""
     catalogue = services.intents.catalogue

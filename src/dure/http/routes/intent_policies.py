@@ -33,24 +33,30 @@ async def find(services: Given, _who: Person, tenant: Tenant) -> PageOut[PolicyO
 
 
 @router.put(
-    "/{key}",
+    "/{policy_key}",
     operation_id="setIntentPolicy",
     response_model=PolicyOut,
     responses={**TAGGED[200], **IF_MATCH, **problems(400, 404, 409, 413, 415)},
 )
 async def write(
-    request: Request, services: Given, who: Admin, tenant: Tenant, key: Key, body: PolicyIn, if_match: IfMatch = None
+    request: Request,
+    services: Given,
+    who: Admin,
+    tenant: Tenant,
+    policy_key: Key,
+    body: PolicyIn,
+    if_match: IfMatch = None,
 ) -> Response:
     """Write a policy; it holds at once, for what waits too."""
     owner = require_tenant(choose_tenant(who, ("Dure-Tenant", tenant), ("tenant_id", body.tenant_id)))
     policies = services.intents.policies
-    async with expected_revision(if_match, lambda: policies.get(owner, key)) as revision:
-        made = await policies.set(owner, body.to_policy(key), actor=who.actor, revision=revision)
+    async with expected_revision(if_match, lambda: policies.get(owner, policy_key)) as revision:
+        made = await policies.set(owner, body.to_policy(policy_key), actor=who.actor, revision=revision)
     shown = PolicyOut.model_validate(made).model_dump(mode="json")
     return JSONResponse(shown, headers={"ETag": tag_of(made.revision)})
 
 
-@router.delete("/{key}", status_code=204, operation_id="deleteIntentPolicy", responses=problems(404))
-async def delete(services: Given, who: Admin, tenant: Tenant, key: Key) -> None:
+@router.delete("/{policy_key}", status_code=204, operation_id="deleteIntentPolicy", responses=problems(404))
+async def delete(services: Given, who: Admin, tenant: Tenant, policy_key: Key) -> None:
     """Remove a policy; a less exact one holds then, or none."""
-    await services.intents.policies.delete(require_tenant(tenant), key, actor=who.actor)
+    await services.intents.policies.delete(require_tenant(tenant), policy_key, actor=who.actor)

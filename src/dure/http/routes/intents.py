@@ -79,11 +79,11 @@ async def turn(services: Given, who: SystemAdmin, body: SwitchIn) -> SwitchOut:
     return SwitchOut.model_validate(await switch(services.database, body.on, actor=who.actor))
 
 
-@router.get("/{key}", operation_id="getIntent", responses=problems(404))
-async def show(request: Request, services: Given, who: Viewer, tenant: Tenant, key: Key) -> IntentDetailOut:
+@router.get("/{intent_key}", operation_id="getIntent", responses=problems(404))
+async def show(request: Request, services: Given, who: Viewer, tenant: Tenant, intent_key: Key) -> IntentDetailOut:
     """Show an intent with the JSON schema of its parameters; its code is imported for that."""
-    offer = await services.offers.get(require_tenant(tenant), key, who)
-    found = await services.offers.code_of(key)
+    offer = await services.offers.get(require_tenant(tenant), intent_key, who)
+    found = await services.offers.code_of(intent_key)
     return IntentDetailOut(
         **IntentOut.values(offer, request.state.lang),
         form=found.form,
@@ -95,7 +95,7 @@ async def show(request: Request, services: Given, who: Viewer, tenant: Tenant, k
 
 
 @router.post(
-    "/{key}",
+    "/{intent_key}",
     status_code=202,
     operation_id="submitIntent",
     response_model=RequestMadeOut,
@@ -110,7 +110,7 @@ async def submit(
     services: Given,
     who: Viewer,
     tenant: Tenant,
-    key: Key,
+    intent_key: Key,
     body: SubmitIn | None = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
@@ -121,7 +121,7 @@ async def submit(
     wanted = body or SubmitIn()
     owner = require_tenant(choose_tenant(who, ("Dure-Tenant", tenant), ("tenant_id", wanted.tenant_id)))
     intents, lang = services.intents, request.state.lang
-    given = (await checked(intents, key, wanted.params)).model_dump(mode="json")
+    given = (await checked(intents, intent_key, wanted.params)).model_dump(mode="json")
     if wanted.unique_key is not None and not 1 <= len(wanted.unique_key) <= UNIQUE_CHARS_MAX:
         raise Invalid(field="unique_key", reason="out_of_range", min=1, max=UNIQUE_CHARS_MAX)
     once = None
@@ -129,7 +129,7 @@ async def submit(
         once = Once.of(idempotency_key, f"{request.method} {request.url.path}", await request.body())
 
     async def work(tx: Connection) -> Answer:
-        declared = intents.catalogue.declaration(key)
+        declared = intents.catalogue.declaration(intent_key)
         made = await intents.submit_on(tx, owner, declared, given, who, unique_key=wanted.unique_key)
         shown = RequestOut.of(made, intents.catalogue, lang).model_dump(mode="json")
         return Answer(202 if made.is_new else 200, {**shown, "created": made.is_new})

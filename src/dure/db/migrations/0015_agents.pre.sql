@@ -453,25 +453,31 @@ begin
     end if;
 end $$;
 
--- Many renewals in one small write; those whose session is over are not in the answer.
+-- Many renewals in one small write; those whose session is over are not in the answer. Each row is looked up by itself ("offset 0"):
+-- when ten thousand have just registered and nobody has counted them yet, the planner would rather read them all.
 create or replace function dure.renew_agents(p_epochs bigint[], p_loads jsonb[])
 returns table (epoch bigint, tenant_id text, agent_id text, lease_until timestamptz, draining boolean, upgrade_to text, hold jsonb, cancel jsonb)
--- By the index, also while nobody has counted how many have just registered; and planned once, it is small.
 language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off
 set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
 declare
     v_now timestamptz := dure.now();
 begin
     -- In order, so that two batches cannot wait for each other.
-    perform from dure.worker w where w.worker_id = any (p_epochs) and w.ended_at is null order by w.worker_id for no key update;
-    update dure.worker w set lease_until = v_now + make_interval(secs => w.lease_s), load = coalesce(g.load, w.load)
-    from unnest(p_epochs, p_loads) as g(epoch, load)
-    where w.worker_id = g.epoch and w.ended_at is null and w.agent_id is not null;
+    perform from (select e.epoch from unnest(p_epochs) as e(epoch) order by e.epoch) e
+    cross join lateral (select from dure.worker w where w.worker_id = e.epoch and w.ended_at is null offset 0 for no key update) w;
+    update dure.worker w set lease_until = v_now + make_interval(secs => w.lease_s),
+        load = coalesce(p_loads[array_position(p_epochs, w.worker_id)], w.load)
+    where w.ctid = any (array(
+        select s.spot from unnest(p_epochs) as e(epoch)
+        cross join lateral (select w.ctid as spot from dure.worker w
+                            where w.worker_id = e.epoch and w.ended_at is null and w.agent_id is not null offset 0) s));
     update dure.agent a set suspected_at = null where a.epoch = any (p_epochs) and a.suspected_at is not null;
     return query
         select a.epoch, a.tenant_id, a.agent_id, w.lease_until, a.draining_at is not null, a.target_version, a.hold,
                (select jsonb_agg(jsonb_build_object('task_id', c.job_id, 'reason', c.reason)) from dure.cancellation c where c.worker_id = a.epoch)
-        from dure.agent a join dure.worker w on w.worker_id = a.epoch where a.epoch = any (p_epochs) and w.ended_at is null;
+        from unnest(p_epochs) as e(epoch)
+        cross join lateral (select * from dure.agent a where a.epoch = e.epoch offset 0) a
+        cross join lateral (select w.lease_until from dure.worker w where w.worker_id = e.epoch and w.ended_at is null offset 0) w;
 end $$;
 
 -- For plain SQL: one renewal. Without an epoch it is that of the present session.

@@ -147,6 +147,15 @@ def test_a_report_goes_into_a_file(shell, url, tmp_path):
     assert shell.error("intents", "result", found["id"], "--out", str(tmp_path / "no" / "r.md"), code=2)
 
 
+def test_a_restore_brings_the_switch_back_as_it_was(shell, url, tmp_path):
+    shell.run("intents", "enable")
+    shell.run("db", "backup", "--dir", str(tmp_path))
+    shell.run("intents", "disable")
+    shell.run("db", "restore", str(tmp_path / "latest_schema_backup.sql"), "--yes")
+    assert sql(url, "select active from cron.job where jobname = 'worker-process-job'") == [[(True,)]]
+    assert shell.json("intents", "status") == {"ticking": True, "running": True}
+
+
 def test_the_switch(shell, url):
     assert shell.json("intents", "status") == {"ticking": False, "running": True}
     assert shell.json("intents", "enable") == {"ticking": True, "running": True}

@@ -1,4 +1,4 @@
-"""Intents: asked for under a policy, done for many, approved, tried again; each weakness of such queues has its test."""
+"""Intents: asked for under a policy, done for many, approved, tried again; each weakness of such queues has a test."""
 
 import asyncio
 
@@ -232,8 +232,9 @@ class TestWriting:
             back = await Runs(database, settings(), Operations([Rename])).rollback(
                 TENANT, found.run_id, author="kim", then_apply=True
             )
-            await until(lambda: rows(database, "select from dure.run where id = %s and state not in ('planning', 'applying')", [back.id]))
-        assert await rows(database, "select state, reason from dure.run where id = %s", [back.id]) == [("applied", None)]
+            over = "select from dure.run where id = %s and state not in ('planning', 'applying')"
+            await until(lambda: rows(database, over, [back.id]))
+        assert await one(database, "select state from dure.run where id = %s", [back.id]) == "applied"
         assert await rows(database, "select name from public.thing order by id") == [("a",), ("b",)]
 
     async def test_a_request_may_be_rejected(self, database):
@@ -245,29 +246,22 @@ class TestWriting:
             await intents_of(database).approve(TENANT, request.id, LEE)
 
 
+async def insert(database, key: str, params: str) -> None:
+    statement = "insert into job_executions (tenant_id, intent_key, intent_params) values ('acme', %s, %s)"
+    await rows(database, statement, [key, params])
+
+
 class TestPlainSql:
     async def test_an_insert_is_asked_for_like_anything_else(self, database):
+        told = "select from job_executions where status = 'failed' and error_message like %s"
         async with working(database):
-            await rows(
-                database,
-                "insert into job_executions (tenant_id, intent_key, intent_params) values ('acme', 'test.get.double', '{\"n\": 3}')",
-            )
-            await until(
-                lambda: rows(
-                    database, "select from job_executions where status = 'failed' and error_message like '%%polic%%'"
-                )
-            )
+            await insert(database, "test.get.double", '{"n": 3}')
+            await until(lambda: rows(database, told, ["%test.get.double%"]))
             await allow(database, cap_per_day=1)
-            await rows(
-                database,
-                "insert into job_executions (tenant_id, intent_key, intent_params) values ('acme', 'test.get.double', '{\"n\": 3}')",
-            )
+            await insert(database, "test.get.double", '{"n": 3}')
             await until(lambda: rows(database, "select from job_executions where status = 'completed'"))
-            await rows(
-                database,
-                "insert into job_executions (tenant_id, intent_key, intent_params) values ('acme', 'test.get.double', '{\"n\": 4}')",
-            )
-            await until(lambda: rows(database, "select from job_executions where error_message like '%%times a day%%'"))
+            await insert(database, "test.get.double", '{"n": 4}')
+            await until(lambda: rows(database, told, ["%1 times a day%"]))
         page = await intents_of(database).list(TENANT)
         assert [(found.source, found.actor, found.state) for found in page.items] == [("sql", "sql", "completed")]
 
@@ -276,10 +270,7 @@ class TestPlainSql:
         await rows(database, "insert into public.thing values (1, 'a')")
         await allow(database)
         async with working(database):
-            await rows(
-                database,
-                "insert into job_executions (tenant_id, intent_key, intent_params) values ('acme', 'test.exec.rename', '{}')",
-            )
+            await insert(database, "test.exec.rename", "{}")
             await until(lambda: rows(database, "select from job_executions where status = 'failed'"))
             (request,) = (await intents_of(database).list(TENANT, state="waiting")).items
             found = await ended(database, await intents_of(database).approve(TENANT, request.id, LEE))

@@ -52,7 +52,7 @@ class NoteIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    note: StrictStr = Field(default="", json_schema_extra=NOTE)
+    note: StrictStr = Field(default="", max_length=2000)
 
 
 class ExecuteIn(BaseModel):

@@ -20,7 +20,7 @@ from dure.intents.context import IntentContext
 from dure.intents.declaring import QUEUE, Intent
 from dure.intents.model import Changed, Outgoing, Report, Skip, Target
 from dure.intents.outbox.store import put
-from dure.intents.policies import decide_on, today, use
+from dure.intents.policies import CapReached, decide_on, today, use
 from dure.intents.rows import Request, read_request, read_requests
 from dure.queue.context import Context
 from dure.queue.model import NewJob
@@ -100,11 +100,15 @@ async def _allowed(found: Intent, params: BaseModel, ctx: Context) -> Request:
         if known:
             request = known[0]
         else:
-            await use(tx, ctx.tenant_id, found.key, verdict.cap_per_day)
+            try:
+                await use(tx, ctx.tenant_id, found.key, verdict.cap_per_day)
+            except CapReached as reached:
+                # Refused, as it is when it is asked for: nobody wants tomorrow what was one too many today.
+                raise Final(str(reached)) from None
             values = {
                 "tenant": ctx.tenant_id, "key": found.key, "params": params.model_dump_json(), "scope": scope,
-                "actor": actor, "source": "sql", "decision": "waiting" if verdict.approval else "none", "unique_key": None,
-                "job_id": ctx.job.id, "retry_of": None,
+                "actor": actor, "source": "sql", "decision": "waiting" if verdict.approval else "none",
+                "unique_key": None, "job_id": ctx.job.id, "retry_of": None,
             }  # fmt: skip
             row = await (await tx.execute(_INSERT, values)).fetchone()
             assert row is not None

@@ -59,10 +59,29 @@ class Rename:
             yield students.update(row, {"name": row.values["name"].upper()}, subject=str(row.values["id"]))
 
 
+@dure.operation("students.name_all")
+class NameAll:
+    """Gives every student the same name, which must be said."""
+
+    class Params(BaseModel):
+        name: str
+
+    stores = (dure.Table("public.students"),)
+
+    async def subjects(self, params: Params, ctx: dure.PlanContext) -> AsyncIterator[int]:
+        async for row in ctx.rows("select id from public.students order by id"):
+            yield row.id
+
+    async def plan(self, subjects, ctx):
+        students = ctx.store("public.students")
+        for row in await students.get(subjects):
+            yield students.update(row, {"name": ctx.params.name}, subject=str(row.values["id"]))
+
+
 @pytest.fixture
 async def students(database: Database) -> AsyncIterator[Batches]:
     await rows(database, STUDENTS)
-    async with batches(database, [ArchiveInactive, Rename]) as made:
+    async with batches(database, [ArchiveInactive, Rename, NameAll]) as made:
         yield made
 
 
@@ -88,6 +107,16 @@ async def test_a_plan_touches_nothing_and_says_everything(students: Batches) -> 
     assert deleted.reason == {"code": "said", "params": {"text": "not seen for long"}}
     assert deleted.unit is not None
     assert all(change.state == "planned" for change in changes)
+
+
+async def test_an_operation_whose_parameter_must_be_given_has_a_way_back_too(students: Batches) -> None:
+    before = await picture(students.database)
+    run = await students.apply(await students.plan("students.name_all", {"name": "z"}))
+    back = await students.apply(await students.rollback(run))
+    assert (back.state, await picture(students.database)) == ("applied", before)
+    again = await students.apply(await students.rollback(back))
+    assert again.state == "applied"
+    assert await one(students.database, "select count(*) from public.students where name = 'z'") == 20
 
 
 async def test_what_was_reviewed_is_what_runs_and_it_runs_once(students: Batches) -> None:

@@ -10,7 +10,7 @@ dure.run.apply_chunks  a child of it, where an operation is applied by several j
 import asyncio
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import psycopg
@@ -187,7 +187,7 @@ class RunJobs:
                     await ctx.enqueue_many([job] * parallel)
                     return WaitForChildren()
             # With children this only finds what they left, because one of them was lost.
-            stop = await applying.Applier(self._database, run, self._stores(run), guards, ctx).work()
+            stop = await applying.Applier(self._database, run, await self._stores(run), guards, ctx).work()
         except Exception as error:
             await ctx.give_up(error)
             if not _is_last(error, ctx):
@@ -200,7 +200,7 @@ class RunJobs:
         run = await self._read(run_id, ctx)
         if run.state == "applying":
             try:
-                stores, guards = self._stores(run), self._limits(run)[0]
+                stores, guards = await self._stores(run), self._limits(run)[0]
                 await applying.Applier(self._database, run, stores, guards, ctx, shared=True).work()
             except StoreDown as error:
                 raise as_job_error(error) from error
@@ -238,7 +238,7 @@ class RunJobs:
         tx = await ctx.tx()
         assert run.rollback_of is not None
         source = await read_run(tx, run.rollback_of)
-        conflicts = await plan_rollback(tx, run, source, self._stores(source))
+        conflicts = await plan_rollback(tx, run, source, await self._stores(source))
         refusal = Reason("strict_conflict", {"conflicts": conflicts}) if conflicts and run.mode == "strict" else None
         return await self._planned(run, ctx, planning.Ending(None, EXPIRES_S, refusal))
 
@@ -301,14 +301,19 @@ class RunJobs:
         async with self._database.tenant_tx(ctx.tenant_id) as tx:
             return await read_run(tx, run_id)
 
-    def _stores(self, run: Run) -> Stores:
+    async def _stores(self, run: Run) -> Stores:
         if run.operation == SQL_OPERATION:
             return shapes_of(run.stores)
         loaded = self._operations.find(run.operation)
-        return shapes_of(run.stores, loaded.stores(loaded.params(self._params_of(run)), run.tenant_id))
+        params = (await self._origin(run)).params
+        return shapes_of(run.stores, loaded.stores(loaded.params(params), run.tenant_id))
 
-    def _params_of(self, run: Run) -> Mapping[str, Any]:
-        return {} if run.rollback_of is not None else run.params
+    async def _origin(self, run: Run) -> Run:
+        """Answer the run that was no rollback: the stores of a way back are those that it named by its parameters."""
+        async with self._database.system_tx() as tx:
+            while run.rollback_of is not None:
+                run = await read_run(tx, run.rollback_of)
+        return run
 
     def _limits(self, run: Run) -> tuple[Guards, int]:
         if run.operation == SQL_OPERATION or run.rollback_of is not None:

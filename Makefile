@@ -1,10 +1,10 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test test-debian check bench bench-knowledge clean
+.PHONY: help install demo up test test-debian check bench bench-knowledge schema-backup clean
 
 bin := .venv/bin
 
 help: ## what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: ## Dure and its tools into .venv/; does nothing when they are there
 	@scripts/install.sh
@@ -34,6 +34,9 @@ bench: install ## throughput and latency of the queue beside its peers; then row
 bench-knowledge: install ## how well and how fast duplicates are found, on labelled data where that is at hand
 	$(bin)/python -m bench.knowledge
 	$(bin)/python -m bench.knowledge.whole
+
+schema-backup: install ## the schema and its rows into backups/schema/, and a link to the newest
+	$(bin)/dure db backup
 
 clean: ## remove caches and builds; the data in .dure/ and .venv/ stay
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache

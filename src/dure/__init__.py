@@ -7,6 +7,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dure.agents.channels import Caller, Channels
+    from dure.agents.model import Need, NewAgent, NewTask
+    from dure.agents.releases import NewRelease, Releases
+    from dure.agents.rollout_model import NewRollout
+    from dure.agents.rollouts import Rollouts
+    from dure.agents.tasks import Tasks
+    from dure.agents.work import Agents
     from dure.queue.client import Client
     from dure.queue.context import Cancelled, Context, ThreadContext
     from dure.queue.inside import enqueue, enqueue_async
@@ -26,7 +33,10 @@ if TYPE_CHECKING:
     from dure.schedule.windows import Windows
 
 _HOMES = {
+    "Agents": "dure.agents.work",
+    "Caller": "dure.agents.channels",
     "Cancelled": "dure.queue.context",
+    "Channels": "dure.agents.channels",
     "Client": "dure.queue.client",
     "Context": "dure.queue.context",
     "Done": "dure.queue.results",
@@ -35,17 +45,25 @@ _HOMES = {
     "Fire": "dure.schedule.model",
     "Guards": "dure.runs.guards",
     "Job": "dure.queue.model",
+    "Need": "dure.agents.model",
+    "NewAgent": "dure.agents.model",
     "NewJob": "dure.queue.model",
+    "NewRelease": "dure.agents.releases",
+    "NewRollout": "dure.agents.rollout_model",
     "NewSchedule": "dure.schedule.model",
+    "NewTask": "dure.agents.model",
     "PlanContext": "dure.runs.context",
     "Rate": "dure.queue.registry",
     "Reason": "dure.runs.model",
     "Registry": "dure.queue.registry",
+    "Releases": "dure.agents.releases",
     "Retryable": "dure.queue.retry",
+    "Rollouts": "dure.agents.rollouts",
     "Runs": "dure.runs.service",
     "Schedule": "dure.schedule.model",
     "Schedules": "dure.schedule.service",
     "Table": "dure.runs.stores.table",
+    "Tasks": "dure.agents.tasks",
     "ThreadContext": "dure.queue.context",
     "WaitForChildren": "dure.queue.results",
     "Window": "dure.schedule.model",
@@ -58,7 +76,10 @@ _HOMES = {
 }
 
 __all__ = [
+    "Agents",
+    "Caller",
     "Cancelled",
+    "Channels",
     "Client",
     "Context",
     "Done",
@@ -67,17 +88,25 @@ __all__ = [
     "Fire",
     "Guards",
     "Job",
+    "Need",
+    "NewAgent",
     "NewJob",
+    "NewRelease",
+    "NewRollout",
     "NewSchedule",
+    "NewTask",
     "PlanContext",
     "Rate",
     "Reason",
     "Registry",
+    "Releases",
     "Retryable",
+    "Rollouts",
     "Runs",
     "Schedule",
     "Schedules",
     "Table",
+    "Tasks",
     "ThreadContext",
     "WaitForChildren",
     "Window",

@@ -154,7 +154,7 @@ class Settings(BaseSettings):
     @field_validator("notice_allow")
     @classmethod
     def _check_allow(cls, allowed: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(map(_is_network_or_host, allowed)):
+        if not all(map(is_network_or_host, allowed)):
             raise _wrong("10.1.0.0/16, hooks.internal")
         return allowed
 
@@ -272,7 +272,8 @@ def _is_secret(text: str) -> bool:
     return text.startswith(WHSEC) and SECRET_BYTES_MIN <= len(key) <= SECRET_BYTES_MAX
 
 
-def _is_network_or_host(text: str) -> bool:
+def is_network_or_host(text: str) -> bool:
+    """Answer whether a text names a network or a host. Example: `is_network_or_host("10.1.0.0/16")`."""
     try:
         ipaddress.ip_network(text)
     except ValueError:

@@ -1,9 +1,10 @@
 """The apps that Dure brings along: a constant table, so that nothing is ever imported by a name from elsewhere."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 from dure.errors import Invalid
 
@@ -17,10 +18,12 @@ class App:
     """The names of its operations, each with `module:Class`."""
     handlers: Mapping[str, str] = field(default_factory=dict)
     """The names of its handlers, each with `module:function`."""
-    http: str
-    """Has `router`, for the HTTP server."""
+    http: str | None = None
+    """Has `router`, for the HTTP server; None where the routes are the core's own."""
     demo: str
     """Has `load_demo(database, say_line)` and `fingerprint(database)`."""
+    service: str | None = None
+    """`module:Class` of what worker processes run for it; made of a database and settings, it starts and stops."""
     schedules: str | None = None
     """Has `ensure(schedules)`, called when a worker starts: makes the schedules that the environment asks for."""
 
@@ -50,6 +53,14 @@ APPS: Mapping[str, App] = {
         http="dure.http.routes.notion",
         demo="dure.apps.notion.demo",
     ),
+    "agents": App(
+        name="agents",
+        operations={},
+        # What the core's agents ask for and only an app can do.
+        handlers={"dure.agents.unlearn": "dure.apps.ecosystem.unlearning:unlearn"},
+        service="dure.apps.ecosystem.a2a.bridge:Bridge",
+        demo="dure.apps.ecosystem.demo",
+    ),
 }
 
 HANDLERS: Mapping[str, str] = {name: target for app in APPS.values() for name, target in app.handlers.items()}
@@ -66,7 +77,14 @@ def app_of(name: str) -> App:
 
 def http_modules(named: Iterable[str] = ()) -> list[ModuleType]:
     """Import the web parts of the apps that are named; none named means all. Example: `http_modules()[0].router`."""
-    return [import_module(app_of(name).http) for name in tuple(named) or APPS]
+    chosen = [app_of(name) for name in tuple(named) or APPS]
+    return [import_module(app.http) for app in chosen if app.http is not None]
+
+
+def services() -> list[Callable[..., Any]]:
+    """Answer the classes of what worker processes run for the apps. Example: `services()[0](database, settings)`."""
+    targets = [app.service.partition(":") for app in APPS.values() if app.service is not None]
+    return [getattr(import_module(module), name) for module, _, name in targets]
 
 
 def schedule_modules() -> list[ModuleType]:

@@ -2,7 +2,7 @@
 
 import typer
 
-from dure.cli import output, session
+from dure.cli import db_backup, output, session
 from dure.cli.help import text
 from dure.lang import say
 
@@ -17,6 +17,7 @@ def build() -> typer.Typer:
     noun.command("status", help=text("db_status"))(status)
     noun.command("check", help=text("db_check"))(check)
     noun.command("sql", help=text("db_sql"))(sql)
+    db_backup.add_to(noun)
     noun.command("shell", help=text("db_shell"), context_settings={"ignore_unknown_options": True})(shell)
     return noun
 
@@ -91,11 +92,11 @@ def check() -> None:
     raise typer.Exit(1 if problems else 0)
 
 
-def sql() -> None:
+def sql(agents: bool = typer.Option(False, "--agents", help=text("opt_sql_agents"))) -> None:
     """Print one script that installs or upgrades the schema in any SQL editor."""
     from dure.db.migrate import script
 
-    output.line(script())
+    output.line(script(agents=agents))
 
 
 def shell(arguments: list[str] = Arguments) -> None:

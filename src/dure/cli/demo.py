@@ -14,6 +14,7 @@ def build() -> typer.Typer:
     noun = typer.Typer(name="demo", help=text("demo"), no_args_is_help=True, rich_markup_mode=None)
     noun.command("run", help=text("demo_run"))(run)
     noun.command("queue", help=text("demo_queue"))(queue)
+    noun.command("agents", help=text("demo_agents"))(agents)
     noun.command("load", help=text("demo_load"))(load)
     noun.command("fingerprint", help=text("demo_fingerprint"))(fingerprint)
     return noun
@@ -29,6 +30,11 @@ def queue() -> None:
     from dure.runtime.demo import Demo
 
     _tell(Demo)
+
+
+def agents() -> None:
+    """Show agents as processes of their own, one killed, a bad release taken back; and stop all that was started."""
+    _tell(import_module("dure.apps.ecosystem.demo_story").Story)
 
 
 def load(app: str = typer.Argument(..., metavar="APP", help=text("arg_app"))) -> None:

@@ -87,7 +87,7 @@ def enqueue(
                 return 0
             if not output.wants_json():
                 output.note(say("cli.enqueued", id=made.id))
-            return await _follow(runtime, tenant, made.id, patience_s)
+            return await until_ended(runtime, tenant, made.id, patience_s)
 
     raise typer.Exit(session.run(work))
 
@@ -176,7 +176,7 @@ def watch(
 
     async def work() -> int:
         async with session.runtime() as runtime:
-            return await _follow(runtime, tenant, job_id, patience_s)
+            return await until_ended(runtime, tenant, job_id, patience_s)
 
     raise typer.Exit(session.run(work))
 
@@ -234,7 +234,8 @@ async def _enqueue(runtime: "Runtime", tenant: str, job: "NewJob") -> "Enqueued"
         return await runtime.client.enqueue(tenant, job)
 
 
-async def _follow(runtime: "Runtime", tenant: str, job_id: str, patience_s: float | None) -> int:
+async def until_ended(runtime: "Runtime", tenant: str, job_id: str, patience_s: float | None) -> int:
+    """Follow a job until it has ended, print its result, and answer the exit code that says how it ended."""
     import asyncio
 
     from dure.cli.watching import follow

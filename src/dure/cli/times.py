@@ -36,6 +36,13 @@ def moment(text: str | None, field: str) -> datetime | None:
         raise Invalid(field=field, reason="wrong_format", expected="2030-01-01T09:00:00+09:00") from error
 
 
+def moment_ago(text: str | None, field: str) -> datetime | None:
+    """Answer a time as `moment` does, but a duration is before now. Example: `moment_ago("2h", "from")`."""
+    if text is not None and _DURATION.fullmatch(text.strip()):
+        return datetime.now(UTC) - timedelta(seconds=seconds(text, field) or 0)
+    return moment(text, field)
+
+
 def moment_in_zone(text: str, zone: ZoneInfo, field: str) -> datetime:
     """Answer a time as `moment` does, but in this zone when it names none; a day is its beginning.
 

@@ -39,6 +39,7 @@ Phase = Literal["pre", "post"]
 LOCK_KEY = int.from_bytes(b"dure.mig")
 LOCK_TIMEOUT_S = 5.0
 LOCK_ATTEMPTS = 60
+FACES = load("dure.db", "migration_faces")
 FILE_NAME = re.compile(r"(?P<number>\d{4})_(?P<name>[a-z0-9_]+)\.(?P<phase>pre|post)\.sql")
 
 _APPLIED = load("dure.db", "migration_applied")
@@ -46,8 +47,9 @@ _TABLE = load("dure.db", "migration_table")
 _LOCK = load("dure.db", "migration_lock")
 _RECORD = load("dure.db", "migration_record")
 _SEAL = load("dure.db", "migration_seal")
-_FACES = load("dure.db", "migration_faces")
 _PART = load("dure.db", "migration_part")
+_AGENTS_NOTICES = load("dure.db", "agents_notices")
+_AGENTS_REPORT = load("dure.db", "agents_report")
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ async def migrate(database: Database, *, post: bool = True, wanted: Sequence[Mig
             applied += [done] if done else []
     if not applied and states:
         async with database.owner_tx() as tx:
-            await tx.execute(_FACES)
+            await tx.execute(FACES)
     return applied
 
 
@@ -181,17 +183,39 @@ async def check(database: Database, *, wanted: Sequence[Migration] | None = None
     return problems
 
 
-def script(*, include_post: bool = True, wanted: Sequence[Migration] | None = None) -> str:
+def script(*, include_post: bool = True, agents: bool = False, wanted: Sequence[Migration] | None = None) -> str:
     """Answer one script that does the same as `migrate` in any SQL editor, as often as one likes.
 
-    Plain SQL, no commands of psql; it works in one transaction or in many. Example: `print(script())`.
+    Plain SQL, no commands of psql; it works in one transaction or in many. With `agents` it says at its end what there
+    is of agents, as notices and as rows: many editors show only the last statement's rows. Example: `print(script())`.
     """
     files = [file for file in (migrations() if wanted is None else wanted) if include_post or file.phase == "pre"]
     version = metadata.version("dure")
     done = say("db.script_done", version=version, number=files[-1].number if files else 0)
     head = f"-- Dure {version}: installs or upgrades the schema dure. What is there already is left alone.\n"
-    parts = [_part(file) for file in files]
-    return "\n".join([head, *parts, f"{_FACES};\n", f"select {_literal(done)} as message;\n"])
+    parts = [part(file) for file in files]
+    end = [f"{_AGENTS_NOTICES};\n", f"{_AGENTS_REPORT};\n"] if agents else [f"select {_literal(done)} as message;\n"]
+    return "\n".join([head, *parts, f"{FACES};\n", *end])
+
+
+def part(migration: Migration) -> str:
+    """Answer one file as a statement that asks for itself whether it is needed.
+
+    Example: `part(migrations()[0])`.
+    """
+    filled = _PART.format(
+        outer=_tag(migration, "part"),
+        inner=_tag(migration, "file"),
+        lock=LOCK_KEY,
+        table=_TABLE,
+        number=migration.number,
+        name=_literal(migration.name),
+        phase=_literal(migration.phase),
+        checksum=_literal(migration.checksum),
+        changed=_literal(say("db.changed", name=migration.label)),
+        text=migration.text,
+    )
+    return f"-- {migration.label}\n{filled};\n"
 
 
 async def _apply(database: Database, migration: Migration) -> Applied | None:
@@ -242,23 +266,6 @@ def _require_unchanged(states: Sequence[MigrationStatus]) -> None:
     for state in states:
         if state.changed:
             raise Conflict("migration_changed", name=state.label)
-
-
-def _part(migration: Migration) -> str:
-    """Wrap one file so that it asks for itself whether it is needed."""
-    filled = _PART.format(
-        outer=_tag(migration, "part"),
-        inner=_tag(migration, "file"),
-        lock=LOCK_KEY,
-        table=_TABLE,
-        number=migration.number,
-        name=_literal(migration.name),
-        phase=_literal(migration.phase),
-        checksum=_literal(migration.checksum),
-        changed=_literal(say("db.changed", name=migration.label)),
-        text=migration.text,
-    )
-    return f"-- {migration.label}\n{filled};\n"
 
 
 def _tag(migration: Migration, role: str) -> str:

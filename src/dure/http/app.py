@@ -8,20 +8,28 @@ from typing import Any
 from fastapi import FastAPI
 
 from dure.http import openapi, problems
+from dure.http.a2a_paths import Places
+from dure.http.agent_paths import SlashedIds
 from dure.http.auth import Authentication
 from dure.http.edge import BodyLimit, Edge
 from dure.http.measures import Measures
 from dure.http.routes import (
+    a2a,
+    agents,
     backfills,
     calendars,
+    channels,
     handlers,
     health,
     jobs,
     keys,
     operations,
     queues,
+    releases,
+    rollouts,
     runs,
     schedules,
+    tasks,
     windows,
     workers,
 )
@@ -30,21 +38,25 @@ from dure.http.services import Services
 
 def create_app(services: Services) -> FastAPI:
     """Make the app. Example: `app = create_app(Services.of(settings, database, Registry()))`."""
-    app = _with_routes()
+    app = _bare()
+    # FastAPI prepares a route when it is first looked at, which takes half a second for all of them: once a process.
+    app.router.routes = _with_routes().router.routes
     app.state.services = services
     app.state.measures = Measures(services)
     app.openapi = _document  # type: ignore[method-assign]
     app.state.methods = openapi.Methods({**_document()["paths"], "/openapi.json": {"get": None}})
     problems.install(app)
     # The last one added is the first one met.
+    app.add_middleware(SlashedIds)
+    app.add_middleware(Places)
     app.add_middleware(BodyLimit, services=services)
     app.add_middleware(Authentication, services=services)
     app.add_middleware(Edge, services=services)
     return app
 
 
-def _with_routes() -> FastAPI:
-    app = FastAPI(
+def _bare() -> FastAPI:
+    return FastAPI(
         title="Dure",
         version=version("dure"),
         openapi_url="/openapi.json",
@@ -53,9 +65,20 @@ def _with_routes() -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
+
+
+@cache
+def _with_routes() -> FastAPI:
+    app = _bare()
+    app.openapi = _document  # type: ignore[method-assign]
     engine = (health, jobs, handlers, queues, workers, keys)
     for routes in (*engine, operations, runs, schedules, backfills, calendars, windows):
         app.include_router(routes.router)
+    # The log and the performance before the agents, among whose addresses they stand.
+    for router in (channels.router, channels.log_router, rollouts.performance_router, agents.router, tasks.router):
+        app.include_router(router)
+    for router in (releases.router, rollouts.router, a2a.router):
+        app.include_router(router)
     # Apps stand above this layer, so their routes are found by name, as handlers are.
     for module in import_module("dure.apps.registry").http_modules():
         app.include_router(module.router)

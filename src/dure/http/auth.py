@@ -1,4 +1,4 @@
-"""Who may ask for what. Nothing is open but `/healthz` and `/readyz`.
+"""Who may ask for what. Nothing is open but `/healthz` and `/readyz`, and where it is wanted the bare card of A2A.
 
 A key comes as `Authorization: Bearer dure_…`. While no key was ever made and the server is bound to loopback,
 a program on this machine needs none. A browser on this machine is another matter: any page it shows could
@@ -16,6 +16,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from dure.apps.ecosystem.a2a import config as a2a
+from dure.apps.ecosystem.a2a.cards import CARD_PATH
 from dure.errors import Invalid, Refused, Unauthorized
 from dure.http.schemas import TENANT_SHAPE
 from dure.http.services import Services
@@ -40,12 +42,23 @@ class Authentication:
     def __init__(self, app: ASGIApp, services: Services) -> None:
         self._app = app
         self._door = Door(services.keys, services.host)
+        self._shown = frozenset({CARD_PATH}) if a2a.load().public_card else frozenset()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through with its principal."""
         if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
-            scope["state"]["principal"] = await self._door.admit(scope)
+            try:
+                scope["state"]["principal"] = await self._door.admit(scope)
+            except Unauthorized:
+                if not self._shows(scope):
+                    raise
+                scope["state"]["principal"] = None
         await self._app(scope, receive, send)
+
+    def _shows(self, scope: Scope) -> bool:
+        """Answer whether this may be read by somebody who shows no key; a wrong one is told of."""
+        is_read = scope["path"] in self._shown and scope["method"] in READING
+        return is_read and "authorization" not in Headers(scope=scope)
 
 
 class Door:

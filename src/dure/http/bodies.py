@@ -35,7 +35,7 @@ class StrictRoute(APIRoute):
         async def strict(request: Request) -> Response:
             body = await request.body()
             if body:
-                _require_json(request.headers.get("content-type"))
+                require_json(request.headers.get("content-type"))
                 # FastAPI asks the request for its JSON and is given this.
                 request._json = loads(body)
             return await handle(request)
@@ -64,7 +64,8 @@ def loads(body: bytes) -> Any:
     return value
 
 
-def _require_json(content_type: str | None) -> None:
+def require_json(content_type: str | None) -> None:
+    """Refuse what does not say that it is JSON. Example: `require_json("application/json")`."""
     message = Message()
     message["content-type"] = content_type or "text/plain"
     kind = message.get_content_type()

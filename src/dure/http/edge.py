@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dure import logs
@@ -27,6 +28,8 @@ QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 BULK_BYTES_MAX = 33_554_432
 ENVELOPE_BYTES_MAX = 65_536
 """What a job may need besides its parameters."""
+REGISTRATION_BYTES_MAX = 65_536
+"""What an agent may say of itself."""
 
 
 class Edge:
@@ -65,6 +68,9 @@ class Edge:
                 await self._app(scope, receive, answer.send)
             except DureError as error:
                 await self._say(error, scope, receive, answer)
+            except ClientDisconnect:
+                # In the middle of its own words: there is nobody to be answered, and nothing that went wrong here.
+                self._log.info("http.client_gone", method=scope["method"], path=scope["path"])
             except Exception:
                 self._log.exception("http.failed", method=scope["method"], path=scope["path"])
                 await self._say(DureError(), scope, receive, answer)
@@ -135,7 +141,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        max_bytes = self._bulk_bytes_max if scope["path"].endswith("/bulk") else self._single_bytes_max
+        max_bytes = self._bytes_max(scope["path"])
         said = Headers(scope=scope).get("content-length", "")
         if said.isdigit() and int(said[:20]) > max_bytes:
             raise problems.TooLarge(max_bytes=max_bytes)
@@ -150,6 +156,13 @@ class BodyLimit:
             return message
 
         await self._app(scope, limited, send)
+
+    def _bytes_max(self, path: str) -> int:
+        if path == "/v1/agents":
+            return REGISTRATION_BYTES_MAX
+        if path == "/v1/tasks" or path.endswith("/bulk"):
+            return self._bulk_bytes_max
+        return self._single_bytes_max
 
 
 def _route(scope: Scope) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from dure.apps.ecosystem.a2a.cards import A2A_TYPE
 from dure.http.problems import MEDIA_TYPE
 from dure.http.schemas import FieldError, Problem
 
@@ -60,7 +61,7 @@ def _complete(schema: dict[str, Any]) -> dict[str, Any]:
         for status, answer in operation["responses"].items():
             content = answer.get("content", {})
             # FastAPI puts a route's own media type beside the problem's: an error is never that.
-            if int(status) >= 400 and content:
+            if int(status) >= 400 and content and A2A_TYPE not in content:
                 kept = content.get(MEDIA_TYPE) or content.get("application/json")
                 answer["content"] = {MEDIA_TYPE: kept}
     return schema

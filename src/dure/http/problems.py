@@ -120,6 +120,9 @@ def document(error: DureError, lang: str, *, request_id: str | None = None) -> d
     if isinstance(error, Unavailable):
         # Where the database is, and why it does not answer, is for the log.
         problem["detail"] = say("http.unavailable", lang)
+    if upgrade_to := error.params.get("upgrade_to"):
+        # For the program that is refused, not for its reader.
+        problem["upgrade_to"] = upgrade_to
     if errors := list(_field_errors(error, lang)):
         problem["errors"] = errors[:ERRORS_MAX]
     return problem

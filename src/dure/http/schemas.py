@@ -49,6 +49,9 @@ class Problem(BaseModel):
     code: str = Field(examples=["invalid"])
     request_id: str | None = Field(default=None, examples=[EXAMPLE_ID])
     errors: list[FieldError] | None = Field(default=None, description="What is wrong with which field.")
+    upgrade_to: str | None = Field(
+        default=None, description="Of an agent whose version is not admitted: the one to become.", examples=["2.0.0"]
+    )
 
 
 class JobIn(BaseModel):

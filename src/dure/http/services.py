@@ -3,6 +3,14 @@
 import asyncio
 from dataclasses import dataclass, field
 
+from dure.agents.audit import Audit
+from dure.agents.channels import Channels
+from dure.agents.metrics import Metrics
+from dure.agents.releases import Releases
+from dure.agents.rollouts import Rollouts
+from dure.agents.streaming import Hub
+from dure.agents.tasks import Tasks
+from dure.agents.work import Agents
 from dure.db.pool import Database
 from dure.metrics import Registry
 from dure.queue.admin import Handlers, Queues, Workers
@@ -36,6 +44,14 @@ class Services:
     calendars: Calendars
     backfills: Backfills
     windows: Windows
+    channels: Channels
+    hub: Hub
+    audit: Audit
+    agents: Agents
+    tasks: Tasks
+    releases: Releases
+    rollouts: Rollouts
+    performance: Metrics
     metrics: Registry
     host: str
     """The address that the server is bound to: beyond loopback, nothing goes without a key."""
@@ -45,7 +61,7 @@ class Services:
     @classmethod
     def of(cls, settings: Settings, database: Database, metrics: Registry, *, host: str | None = None) -> "Services":
         """Make all services over one database."""
-        operations = known_operations(settings)
+        operations, stopping = known_operations(settings), asyncio.Event()
         return cls(
             settings=settings,
             database=database,
@@ -60,6 +76,20 @@ class Services:
             calendars=Calendars(database),
             backfills=Backfills(database),
             windows=Windows(database, settings),
+            channels=Channels(database),
+            hub=Hub(database, settings, stopping=stopping),
+            audit=Audit(database),
+            agents=Agents(database, settings),
+            tasks=Tasks(database, settings),
+            releases=Releases(database),
+            rollouts=Rollouts(database),
+            performance=Metrics(database),
             metrics=metrics,
             host=host or settings.host,
+            stopping=stopping,
         )
+
+    async def stop(self) -> None:
+        """Let go of what listens for those that wait; may be called twice."""
+        await self.agents.stop()
+        await self.hub.stop()

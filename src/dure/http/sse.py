@@ -7,9 +7,9 @@ client whose stream the server ended comes back by itself, with `Last-Event-ID`.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from fastapi.responses import StreamingResponse
 
@@ -18,6 +18,9 @@ from dure.errors import DureError
 HEARTBEAT_S = 15.0
 RETRY_MS = 2_000
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+E = TypeVar("E")
 
 
 class ServerEvent(Protocol):
@@ -32,10 +35,17 @@ class ServerEvent(Protocol):
 
 
 def respond(
-    events: AsyncIterator[ServerEvent], stopping: asyncio.Event, *, heartbeat_s: float = HEARTBEAT_S
+    events: AsyncIterator[E],
+    stopping: asyncio.Event,
+    *,
+    heartbeat_s: float = HEARTBEAT_S,
+    write: Callable[[E], bytes] | None = None,
 ) -> StreamingResponse:
-    """Answer a stream of events. Example: `return respond(jobs.watch(tenant, job_id), services.stopping)`."""
-    stream = _stream(events, stopping, heartbeat_s)
+    """Answer a stream of events, each written by `write`, or as `render` does it.
+
+    Example: `return respond(jobs.watch(tenant, job_id), services.stopping)`.
+    """
+    stream = _stream(events, stopping, heartbeat_s, write or render)
     return StreamingResponse(stream, headers=HEADERS, media_type="text/event-stream")
 
 
@@ -47,7 +57,7 @@ def render(event: ServerEvent) -> bytes:
 
 
 async def _stream(
-    events: AsyncIterator[ServerEvent], stopping: asyncio.Event, heartbeat_s: float
+    events: AsyncIterator[Any], stopping: asyncio.Event, heartbeat_s: float, write: Callable[[Any], bytes]
 ) -> AsyncIterator[bytes]:
     yield f"retry: {RETRY_MS}\n\n".encode()
     stop: asyncio.Future[Any] = asyncio.create_task(stopping.wait())
@@ -58,7 +68,7 @@ async def _stream(
             done, _ = await asyncio.wait({coming, stop}, timeout=heartbeat_s, return_when=asyncio.FIRST_COMPLETED)
             if coming in done:
                 event, coming = await coming, None
-                yield render(event)
+                yield write(event)
             elif stop in done:
                 return
             else:

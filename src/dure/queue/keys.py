@@ -107,7 +107,7 @@ class Keys:
             key_id, tenant_id, name, scope, stale = row
             if stale:
                 await tx.execute(_USED, {"id": key_id})
-        return Principal(f"key:{name}", scope, tenant_id)
+        return Principal(f"key:{name}", scope, tenant_id, key_id)
 
     async def any_exist(self) -> bool:
         """Answer whether there has ever been a key; from then on one is needed."""

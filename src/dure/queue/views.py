@@ -180,6 +180,8 @@ class Principal:
     actor: str
     scope: Scope
     tenant_id: str | None = None
+    key_id: str | None = field(default=None, compare=False)
+    """Of the key that was shown; none where no key is needed."""
 
     def may(self, needed: Scope) -> bool:
         """Answer whether this scope includes `needed`; agent is apart and includes only itself."""

@@ -20,8 +20,8 @@ from dure import logs
 from dure.db.pool import Database
 from dure.errors import DureError
 from dure.queue.worker import Worker
+from dure.runtime.companions import Companions
 from dure.runtime.equipment import equip
-from dure.schedule.ticker import Ticker
 from dure.settings import Settings, load
 
 PR_SET_PDEATHSIG = 1
@@ -58,15 +58,15 @@ async def _run(settings: Settings, life: int, status: int, parent: int) -> None:
     watcher.start()
     async with Database(settings) as database:
         worker = Worker(database, await equip(database, settings), settings)
-        ticker = Ticker(database, settings)
+        companions = Companions(database, settings)
         await worker.start()
-        await ticker.start()
+        await companions.start()
         _tell(status, worker_id=worker.worker_id)
         _tell(status, ready=True)
         identity = asyncio.create_task(_report_identity(worker, status))
         await stopping.wait()
         identity.cancel()
-        await ticker.stop()
+        await companions.stop()
         # The signal that the kernel sends for the supervisor's death comes when the parent has changed already.
         orphaned = os.getppid() != parent
         await _stop(worker, hurry, min(settings.grace_s, ORPHAN_GRACE_S) if orphaned else settings.grace_s)

@@ -6,6 +6,7 @@ says which apps are on, never where their code is.
 
 from importlib import import_module
 
+from dure.agents import gathering
 from dure.db.pool import Database
 from dure.notices.handlers import deliver
 from dure.queue.registry import Registry
@@ -26,7 +27,7 @@ async def equip(database: Database, settings: Settings, registry: Registry | Non
     await declare_operations(database, Operations.build(settings.imports))
     apps = import_module("dure.apps.registry")
     registry.add_entries(apps.HANDLERS)
-    for one in [deliver, *handlers(database, settings, operations)]:
+    for one in [deliver, *handlers(database, settings, operations), *gathering.handlers(database)]:
         registry.add(one)
     schedules = Schedules(database, settings, operations)
     for module in apps.schedule_modules():

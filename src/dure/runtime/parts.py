@@ -14,6 +14,8 @@ from importlib import import_module
 from typing import Self
 
 from dure import logs
+from dure.agents.tasks import Tasks
+from dure.agents.work import Agents
 from dure.db import embedded
 from dure.db.migrate import migrate
 from dure.db.pool import Database
@@ -27,12 +29,12 @@ from dure.queue.registry import Registry
 from dure.queue.worker import Worker
 from dure.runs.operation import Operations
 from dure.runs.service import Runs
+from dure.runtime.companions import Companions
 from dure.runtime.equipment import equip, known_operations
 from dure.runtime.web import HttpServer, bind
 from dure.schedule.backfills import Backfills
 from dure.schedule.holidays import Calendars
 from dure.schedule.service import Schedules
-from dure.schedule.ticker import Ticker
 from dure.schedule.windows import Windows
 from dure.settings import Settings
 
@@ -58,6 +60,8 @@ class Runtime:
     calendars: Calendars
     backfills: Backfills
     windows: Windows
+    agents: Agents
+    tasks: Tasks
 
     def __init__(self, settings: Settings, *, worker: bool = False, http: bool = False, migrate: bool = False) -> None:
         self.settings = settings
@@ -125,9 +129,9 @@ class Runtime:
             self.worker = Worker(self.database, await equip(self.database, self.settings, self.registry), self.settings)
             stack.push_async_callback(self.worker.stop)
             await self.worker.start()
-            ticker = Ticker(self.database, self.settings)
-            stack.push_async_callback(ticker.stop)
-            await ticker.start()
+            companions = Companions(self.database, self.settings)
+            stack.push_async_callback(companions.stop)
+            await companions.start()
         if wants_http:
             self.http = self.web(bind(self.settings.host, self.settings.port))
             stack.push_async_callback(self.http.stop)
@@ -140,7 +144,7 @@ class Runtime:
             self.settings, self.database, self.metrics, host=self.settings.host
         )
         app = import_module("dure.http.app").create_app(services)
-        return HttpServer(app, listener, stopping=services.stopping)
+        return HttpServer(app, listener, stopping=services.stopping, then=services.stop)
 
     def _wire(self) -> None:
         self.client = Client(self.database, self.settings)
@@ -154,6 +158,8 @@ class Runtime:
         self.calendars = Calendars(self.database)
         self.backfills = Backfills(self.database)
         self.windows = Windows(self.database, self.settings)
+        self.agents = Agents(self.database, self.settings)
+        self.tasks = Tasks(self.database, self.settings)
 
     async def _find_database(self, stack: AsyncExitStack) -> embedded.Lease | None:
         if not self.embedded:

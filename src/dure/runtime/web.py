@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import Any
@@ -64,7 +64,14 @@ class HttpServer:
     Example: `server = HttpServer(app, bind("127.0.0.1", 0)); await server.start()`.
     """
 
-    def __init__(self, app: Any, listener: socket.socket, *, stopping: asyncio.Event | None = None) -> None:
+    def __init__(
+        self,
+        app: Any,
+        listener: socket.socket,
+        *,
+        stopping: asyncio.Event | None = None,
+        then: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -79,6 +86,7 @@ class HttpServer:
         self._server = _Server(config)
         self._listener = listener
         self._stopping = stopping
+        self._then = then
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -108,6 +116,8 @@ class HttpServer:
             self._server.should_exit = True
             await asyncio.wait({task})
         self._listener.close()
+        if self._then is not None:
+            await self._then()
 
 
 class _Server(uvicorn.Server):

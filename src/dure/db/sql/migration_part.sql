@@ -4,6 +4,8 @@ DO {outer}
 DECLARE
   known text;
 BEGIN
+  -- What a statement says that finds nothing to do would hide what this script says at its end.
+  PERFORM set_config('client_min_messages', 'warning', true);
   PERFORM pg_advisory_xact_lock({lock});
   IF ({table}) THEN
     SELECT checksum INTO known FROM dure.migration WHERE number = {number} AND phase = {phase};

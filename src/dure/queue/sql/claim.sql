@@ -4,12 +4,13 @@
 -- Where to look: with %(walk)s, at every lane that has a line, found by jumping from lane to lane through the index;
 -- without, only from the marks (lane, rank, bundle) that this worker's last claim ended at. The marks matter while an
 -- old snapshot is open somewhere: what was claimed before them cannot be vacuumed then, and would be read again each time.
+-- Lanes below zero are agents' (0015_agents), and begin where this walk does not.
 -- Bundles are taken whole or split. %(bundles)s bounds how many are locked: what the caller wants, divided by what its
 -- last bundles held. A row of nulls says that bundles were used up without a job in them that can run: look again.
 -- Locks: rows of dure.ready (SKIP LOCKED), then the jobs. Index: ready_line, then job's primary key. No job column that
 -- is in an index changes, so the update is HOT.
 with recursive walk as (
-    (select r.lane_id, r.rank, r.first_id from dure.ready r where %(walk)s order by r.lane_id, r.rank, r.first_id limit 1)
+    (select r.lane_id, r.rank, r.first_id from dure.ready r where %(walk)s and r.lane_id > 0 order by r.lane_id, r.rank, r.first_id limit 1)
     union all
     select n.lane_id, n.rank, n.first_id
     from walk w cross join lateral (

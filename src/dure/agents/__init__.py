@@ -1,0 +1,1 @@
+"""Agents: who there is, what they are given, and how they speak."""

@@ -1,0 +1,2 @@
+-- Before the next table's.
+close dure_rows

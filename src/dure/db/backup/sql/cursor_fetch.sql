@@ -1,0 +1,2 @@
+-- The next part.
+fetch forward {} from dure_rows

@@ -1,0 +1,2 @@
+-- What the migrations put in comes with the rows.
+truncate {tables}

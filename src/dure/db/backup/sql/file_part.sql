@@ -1,0 +1,2 @@
+-- One of them.
+create table {table} partition of {parent} {bound}

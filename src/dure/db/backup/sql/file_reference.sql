@@ -1,0 +1,2 @@
+-- And is checked for all rows at once.
+alter table {table} add constraint {constraint} {definition}

@@ -1,0 +1,2 @@
+-- Rows are put back, nothing happens to them.
+alter table {table} disable trigger user

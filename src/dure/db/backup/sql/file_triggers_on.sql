@@ -1,0 +1,2 @@
+-- From here on again.
+alter table {table} enable trigger user

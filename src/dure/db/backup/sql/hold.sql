@@ -1,0 +1,2 @@
+-- Everybody may read on, nobody writes.
+lock table {tables} in share row exclusive mode

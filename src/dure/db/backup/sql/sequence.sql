@@ -1,0 +1,2 @@
+-- Where a sequence stands.
+select last_value, is_called from {}

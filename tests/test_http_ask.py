@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from dure.intents import intent
-from dure.intents.asking import prune
 from dure.intents.catalogue import Catalogue
+from dure.intents.keeping import prune
 from dure.intents.model import Declaration
 from dure.intents.offering import Offers
 from dure.intents.patterns import Patterns

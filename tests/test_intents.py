@@ -7,6 +7,7 @@ import pytest
 from dure.errors import Conflict, Invalid, NotFound, RateLimited, Refused
 from dure.intents import intent
 from dure.intents.catalogue import Catalogue
+from dure.intents.keeping import prune
 from dure.intents.model import Declaration
 from dure.intents.policies import Policy, judge, keys_of
 from dure.queue.registry import HandlerImportError
@@ -284,3 +285,22 @@ def test_a_catalogue_of_many_keys_imports_nothing():
     }
     assert len(Catalogue(declared).entries()) == 1000
     assert Catalogue(declared, [Double]).find("test.get.double") is CATALOGUE.find("test.get.double")
+
+
+async def test_what_is_old_is_removed_and_what_waits_stays(database):
+    await allow(database)
+    done, fresh = await submit(database, "test.get.double"), await submit(database, "test.get.double", {"n": 2})
+    waiting = await submit(database, "test.exec.rename")
+    async with working(database):
+        await ended(database, done)
+    aged = "update dure.intent_request set id = dure.uuid7_at(dure.now() - %s::interval) where id = %s"
+    await rows(database, aged, ["91 days", done.id])
+    assert await prune(database) == 0
+    # Its job was removed after its own time.
+    await rows(database, "delete from dure.job where id = %s", [done.job_id])
+    await rows(database, aged, ["92 days", waiting.id])
+    await rows(database, "update dure.intent_use set day = day - 95")
+    assert await prune(database) == 3
+    found = {request.key for request in (await intents_of(database).list(TENANT)).items}
+    assert found == {"test.exec.rename", "test.get.double"}
+    assert (await intents_of(database).get(TENANT, fresh.id)).is_new

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dure.errors import Conflict, Invalid, NotFound
+from dure.intents.keeping import prune
 from dure.intents.model import Outgoing
 from dure.intents.outbox import channels
 from dure.intents.outbox.config import load
@@ -230,3 +231,17 @@ def test_recipients_cannot_leave_their_place(folder, monkeypatch):
     )
     asyncio.run(channels.send("twilio://a:b@c/{to}", message, settings()))
     assert seen == ["twilio://a:b@c/1%2F..%2Fadmin%3Fx%3D1%26to%3D2"]
+
+
+async def test_old_messages_are_removed_but_not_those_of_which_nobody_knows(database):
+    sent_one, _ = await add(database)
+    blind, _ = await add(database, Outgoing(channel="sms", to="1", body="x"))
+    became = "update dure.outbox_message set state = %s, sent_at = %s"
+    aged = f"{became}, id = dure.uuid7_at(dure.now() - %s::interval) where id = %s"
+    now = datetime.now(UTC)
+    await rows(database, aged, ["sent", now, "91 days", sent_one])
+    await rows(database, aged, ["unknown", None, "92 days", blind])
+    assert await prune(database) == 0
+    await rows(database, "update dure.outbox_message set same_until = dure.now()")
+    assert await prune(database) == 1
+    assert await rows(database, "select state from dure.outbox_message") == [("unknown",)]

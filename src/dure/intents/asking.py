@@ -33,15 +33,12 @@ SENTENCE_CHARS_MAX = 2_000
 POLL_S = 0.2
 FOLLOW_S = 900.0
 """A stream follows a request for so long; then it says how it stands, and where to look."""
-KEEP_S = 86_400.0
-PRUNE_STEP = 500
 ASKED, FOUND, ACCEPTED, BEGUN, PLANNED, ENDED, OVER = 1, 2, 3, 4, 5, 6, 9
 GOOD = frozenset({"completed", "partial"})
 GOING_ON = frozenset({"pending", "processing"})
 
 _INSERT = load("dure.intents", "ask_insert")
 _READ = load("dure.intents", "ask_read")
-_PRUNE = load("dure.intents", "asks_prune")
 
 Kind = Literal["status", "candidates", "plan", "result", "done", "error"]
 
@@ -162,12 +159,6 @@ def clean_sentence(sentence: str) -> str:
     if not sentence.strip():
         raise Invalid(field="sentence", reason="missing")
     return sentence
-
-
-async def prune(database: Database) -> int:
-    """Remove what was asked more than a day ago, some at a time; answer how many. Example: `await prune(database)`."""
-    async with database.system_tx() as tx:
-        return (await tx.execute(_PRUNE, {"keep_s": KEEP_S, "most": PRUNE_STEP})).rowcount
 
 
 def _end_of(ask: Ask, request: Request | None) -> Kind | None:

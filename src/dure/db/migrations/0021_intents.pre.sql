@@ -61,6 +61,7 @@ create unique index if not exists intent_request_once on dure.intent_request (te
 create unique index if not exists intent_request_job on dure.intent_request (job_id) where job_id is not null;
 create index if not exists intent_request_tenant on dure.intent_request (tenant_id, id desc);
 create index if not exists intent_request_key on dure.intent_request (tenant_id, key, id desc);
+create index if not exists intent_request_retry on dure.intent_request (retry_of) where retry_of is not null;
 create index if not exists intent_request_waiting on dure.intent_request (tenant_id, id) where decision = 'waiting';
 call dure.protect('dure.intent_request');
 grant select on dure.intent_request to dure_app;

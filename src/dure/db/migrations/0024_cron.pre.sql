@@ -91,7 +91,7 @@ begin
                coalesce(j.error, j.result::text, '') as return_message, j.started_at as start_time, j.finished_at as end_time
         from dure.fire f join dure.schedule s on s.id = f.schedule_id join dure.job j on j.id = f.job_id
         where f.outcome = 'made' and ((select dure.is_system()) or s.tenant_id = (select dure.tenant_id())) $view$, v_with);
-    create trigger dure_change instead of insert or update or delete on cron.job
+    create trigger only_the_switch instead of insert or update or delete on cron.job
         for each row execute function dure.cron_job_update();
     grant usage on schema cron to dure_app, dure_system;
     grant select on cron.job, cron.job_run_details to dure_app;

@@ -143,6 +143,36 @@ ROUTES = [
     ("POST", "/batch/deduplicate", OPERATORS, True),
     ("GET", "/batch/history", READERS, True),
     ("POST", "/batch/rollback/{job_id}", OPERATORS, True),
+    ("GET", "/v1/intents", {*SCOPES}, True),
+    ("GET", "/v1/intents/{intent_key}", {*SCOPES}, True),
+    # Who may ask for what is for the policies to say.
+    ("POST", "/v1/intents/{intent_key}", {*SCOPES}, True),
+    ("POST", "/v1/intents/ask", {*SCOPES}, True),
+    ("GET", "/v1/intents/asks/{ask_id}/events", {*SCOPES}, True),
+    ("GET", "/v1/intents/requests", {*SCOPES}, True),
+    ("GET", "/v1/intents/requests/{request_id}", {*SCOPES}, True),
+    ("GET", "/v1/intents/requests/{request_id}/targets", {*SCOPES}, True),
+    ("POST", "/v1/intents/requests/{request_id}/approve", APPROVERS, True),
+    ("POST", "/v1/intents/requests/{request_id}/reject", APPROVERS, True),
+    ("POST", "/v1/intents/requests/{request_id}/cancel", OPERATORS, True),
+    ("POST", "/v1/intents/requests/{request_id}/retry", OPERATORS, True),
+    ("POST", "/v1/intents/execute", OPERATORS, True),
+    ("GET", "/v1/intents/policies", READERS, True),
+    ("PUT", "/v1/intents/policies/{policy_key}", {"admin"}, True),
+    ("DELETE", "/v1/intents/policies/{policy_key}", {"admin"}, True),
+    ("GET", "/v1/intents/patterns", READERS, True),
+    ("POST", "/v1/intents/patterns", OPERATORS, True),
+    ("POST", "/v1/intents/patterns/learn", OPERATORS, True),
+    ("GET", "/v1/intents/patterns/{pattern_id}", READERS, True),
+    ("PATCH", "/v1/intents/patterns/{pattern_id}", OPERATORS, True),
+    ("DELETE", "/v1/intents/patterns/{pattern_id}", OPERATORS, True),
+    ("GET", "/v1/intents/switch", {*SCOPES}, True),
+    ("PUT", "/v1/intents/switch", {"admin"}, False),
+    ("GET", "/v1/outbox", READERS, True),
+    ("GET", "/v1/outbox/{message_id}", READERS, True),
+    ("POST", "/v1/outbox/{message_id}/cancel", OPERATORS, True),
+    ("POST", "/v1/outbox/{message_id}/was-sent", OPERATORS, True),
+    ("POST", "/v1/outbox/{message_id}/again", OPERATORS, True),
     ("GET", "/v1/handlers", {*SCOPES}, True),
     ("GET", "/v1/handlers/{handler}", {*SCOPES}, True),
     ("POST", "/v1/handlers/{handler}/pause", OPERATORS, False),
@@ -167,9 +197,11 @@ async def web(database):
 
 def path_of(route):
     ids = dict.fromkeys(("job_id", "run_id", "id", "ref", "backfill_id", "task_id", "rollout_id"), MISSING)
+    ids |= dict.fromkeys(("request_id", "ask_id", "pattern_id", "message_id"), MISSING)
     names = dict.fromkeys(
         ("handler", "queue", "name", "key", "notion_page_id", "agent_id", "class", "version"), "nowhere"
     )
+    names |= dict.fromkeys(("intent_key", "policy_key"), "nowhere")
     return route.format(**ids, **names, seq=1)
 
 

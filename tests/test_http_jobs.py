@@ -10,6 +10,10 @@ from dure.agents.model import Need, NewAgent, NewTask
 from dure.agents.releases import NewRelease
 from dure.agents.rollout_model import NewRollout
 from dure.errors import Unavailable
+from dure.intents import Outgoing
+from dure.intents.outbox.store import put
+from dure.intents.policies import Policy
+from dure.queue.views import Principal
 from dure.schedule.model import NewSchedule
 from engine import ECHO, Engine
 from runs_by_hand import make_run
@@ -408,6 +412,19 @@ async def make_rollout(web):
     return {"class": made.class_, "version": made.version, "rollout_id": rollout.id}
 
 
+async def make_intent(web):
+    """A policy, a request, a pattern and a message; answers what their routes are asked with."""
+    services, kim = web.services, Principal("kim", "admin", "acme")
+    await services.intents.policies.set("acme", Policy("*", True), actor="kim")
+    request = await services.intents.submit("acme", "attendance.get.late", {}, kim)
+    await services.patterns.seed()
+    pattern = await services.patterns.learn("acme", "who was not in time", request.key, actor="kim")
+    async with web.engine.database.system_tx() as tx:
+        message_id, _ = await put(tx, "acme", Outgoing(channel="sms", to="+820000", body="hello"))
+    ids = {"request_id": request.id, "pattern_id": pattern.id, "message_id": message_id}
+    return {**ids, "intent_key": request.key}
+
+
 async def test_get_changes_nothing(web, http):
     await web.engine.register()
     job_id = await web.engine.enqueue()
@@ -416,6 +433,7 @@ async def test_get_changes_nothing(web, http):
     known = {"job_id": job_id, "run_id": run_id, "seq": 1, "handler": ECHO, **await make_schedule(web)}
     known |= await make_task(web)
     known |= await make_rollout(web)
+    known |= await make_intent(web)
 
     async def fingerprint():
         tables = [row[0] for row in await web.engine.run("select tablename from pg_tables where schemaname = 'dure'")]

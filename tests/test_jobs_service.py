@@ -323,12 +323,13 @@ async def test_queues_count_what_stands_where_for_whoever_asks(engine, jobs):
     await engine.enqueue("other")
     await engine.enqueue("other", queue="theirs")
     mine = {queue.queue: queue.counts for queue in await queues.list("acme")}
-    # The queue of Dure's own runs is there from the start.
-    assert mine == {"default": {"processing": 1, "ready": 1, "later": 1, "blocked": 1}, "dure.runs": {}}
+    # The queues of Dure's own runs and intents are there from the start.
+    assert mine == {"default": {"processing": 1, "ready": 1, "later": 1, "blocked": 1}, "dure.runs": {}, "intents": {}}
     everyones = {queue.queue: queue.counts for queue in await queues.list()}
     assert everyones == {
         "default": {"processing": 1, "ready": 2, "later": 1, "blocked": 1},
         "dure.runs": {},
+        "intents": {},
         "theirs": {"ready": 1},
     }
 
@@ -354,8 +355,8 @@ async def test_handlers_and_workers_are_paged(engine):
         await engine.declare(f"h{n}")
         await engine.register()
     handlers, workers = Handlers(engine.database), Workers(engine.database)
-    page = await handlers.list(limit=8)
-    rest = await handlers.list(limit=8, cursor=page.next_cursor)
+    page = await handlers.list(limit=10)
+    rest = await handlers.list(limit=20, cursor=page.next_cursor)
     named = [item.handler for item in page.items + rest.items]
     assert [name for name in named if not name.startswith("dure.")] == ["h0", "h1", "h2", "h3", "h4", ECHO]
     assert rest.next_cursor is None

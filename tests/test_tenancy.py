@@ -60,6 +60,14 @@ OF_A_RUN = (
     "select dure.sample(%(tenant)s, 'a', 'c', '1.0.0', 'task', true, 1)",
     "insert into dure.agent_minute (tenant_id, class, minute, version, agent_id)"
     " values (%(tenant)s, 'c', date_trunc('minute', now()), '1.0.0', 'a')",
+    "insert into dure.intent_policy (tenant_id, key, allowed, updated_by) values (%(tenant)s, '*', true, 'x')",
+    "insert into dure.intent_use (tenant_id, key, day, count) values (%(tenant)s, 'a.b', current_date, 1)",
+    "insert into dure.intent_request (id, tenant_id, key, params, scope, actor, source, decision)"
+    " values (%(run)s, %(tenant)s, 'a.b', '{}', 'viewer', 'secret', 'api', 'waiting')",
+    "insert into dure.intent_ask (tenant_id, sentence, lang, actor, candidates, request_id)"
+    " values (%(tenant)s, 'secret', 'en', 'x', '[]', %(run)s)",
+    "select dure.learn_pattern(%(tenant)s, 'a secret sentence', 'a.b', 'en', null, 'x')",
+    "select dure.outbox_put(%(tenant)s, %(run)s, 'x', 'sms', 'x', '', 'secret', null, 60)",
     "select dure.seal_log()",
 )
 LOGGED = "select dure.log_message(%s, 'x', 'y', 'z', 'secret', null, null, null, null, true)"

@@ -225,7 +225,7 @@ class Refused(DureError):
 
 
 class ApprovalNeeded(Refused):
-    """Nobody has approved the plan yet who may.
+    """Nobody has approved the plan, or the request, yet who may.
 
     Example: `raise ApprovalNeeded(id=run_id)`.
     """
@@ -233,8 +233,8 @@ class ApprovalNeeded(Refused):
     code = "approval_needed"
     exit_code = 5
 
-    def __init__(self, *, id: object) -> None:
-        super().__init__("approval_needed", id=id)
+    def __init__(self, *, id: object, reason: str = "approval_needed") -> None:
+        super().__init__(reason, id=id)
 
 
 class Unauthorized(DureError):

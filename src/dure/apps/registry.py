@@ -1,12 +1,18 @@
 """The apps that Dure brings along: a constant table, so that nothing is ever imported by a name from elsewhere."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from dure.apps.intents.catalogue import OPERATIONS as ACADEMY_OPERATIONS
 from dure.errors import Invalid
+from dure.intents.model import Declaration
+
+if TYPE_CHECKING:
+    from dure.db.pool import Database
+    from dure.intents.patterns.service import Mentions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +28,12 @@ class App:
     """Has `router`, for the HTTP server; None where the routes are the core's own."""
     demo: str
     """Has `load_demo(database, say_line)` and `fingerprint(database)`."""
+    intents: str | None = None
+    """Has `CATALOGUE`, the declarations of its intents."""
+    glossary: str | None = None
+    """Has `GLOSSARY`: what people call the things of this app, for finding intents by sentences."""
+    mentions: str | None = None
+    """Has `Mentions`, made of a database: answers which names stand in a sentence."""
     service: str | None = None
     """`module:Class` of what worker processes run for it; made of a database and settings, it starts and stops."""
     schedules: str | None = None
@@ -52,6 +64,14 @@ APPS: Mapping[str, App] = {
         },
         http="dure.http.routes.notion",
         demo="dure.apps.notion.demo",
+    ),
+    "academy": App(
+        name="academy",
+        operations=ACADEMY_OPERATIONS,
+        intents="dure.apps.intents.catalogue",
+        glossary="dure.apps.intents.glossary",
+        mentions="dure.apps.intents.mentions",
+        demo="dure.apps.intents.demo",
     ),
     "agents": App(
         name="agents",
@@ -95,3 +115,33 @@ def schedule_modules() -> list[ModuleType]:
 def demo_of(name: str) -> ModuleType:
     """Import what shows an app with example data. Example: `demo_of("knowledge").fingerprint`."""
     return import_module(app_of(name).demo)
+
+
+def intents() -> dict[str, Declaration]:
+    """Answer what the apps declare of intents."""
+    found: dict[str, Declaration] = {}
+    for app in APPS.values():
+        if app.intents is not None:
+            found.update(import_module(app.intents).CATALOGUE)
+    return found
+
+
+def glossary() -> dict[str, tuple[str, ...]]:
+    """Answer what people call the things of the apps."""
+    found: dict[str, tuple[str, ...]] = {}
+    for app in APPS.values():
+        if app.glossary is not None:
+            found.update(import_module(app.glossary).GLOSSARY)
+    return found
+
+
+def mentions(database: "Database") -> "Mentions":
+    """Answer what finds the names of an app's people and things in a sentence: `names(tenant_id, noun, sentence)`."""
+    finders: list[Mentions] = [
+        import_module(app.mentions).Mentions(database) for app in APPS.values() if app.mentions is not None
+    ]
+
+    async def names(tenant_id: str, noun: str, sentence: str) -> Sequence[str]:
+        return [name for find in finders for name in await find(tenant_id, noun, sentence)]
+
+    return names

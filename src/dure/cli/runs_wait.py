@@ -6,7 +6,7 @@ can be made and applied with nothing else running. It looks again now and then: 
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from time import monotonic
@@ -42,8 +42,9 @@ EXIT_APPROVAL, EXIT_CONFLICT = 5, 6
 class Hands:
     """Sees that somebody works on runs. Example: `async with Hands(runtime) as hands: await hands.offer()`."""
 
-    def __init__(self, runtime: "Runtime") -> None:
+    def __init__(self, runtime: "Runtime", queues: Sequence[str] = (QUEUE,)) -> None:
         self._runtime = runtime
+        self._queues = tuple(queues)
         self._worker: Worker | None = None
         self._looked_at = float("-inf")
 
@@ -63,7 +64,7 @@ class Hands:
         if not await self._somebody_works():
             from dure.queue.worker import Worker
 
-            settings = self._runtime.settings.model_copy(update={"queues": (QUEUE,), "concurrency": JOBS_AT_A_TIME})
+            settings = self._runtime.settings.model_copy(update={"queues": self._queues, "concurrency": JOBS_AT_A_TIME})
             self._worker = Worker(self._runtime.database, await self._registry(), settings)
             await self._worker.start()
 
@@ -81,13 +82,14 @@ class Hands:
 
     async def _somebody_works(self) -> bool:
         alive = await self._runtime.workers.list(alive=True, limit=WORKERS_MAX)
-        return any(not worker.queues or QUEUE in worker.queues for worker in alive.items)
+        served = [worker.queues for worker in alive.items]
+        return all(any(not queues or queue in queues for queues in served) for queue in self._queues)
 
 
 @asynccontextmanager
-async def hands(runtime: "Runtime", wait: bool) -> AsyncIterator[Hands]:
+async def hands(runtime: "Runtime", wait: bool, queues: Sequence[str] = (QUEUE,)) -> AsyncIterator[Hands]:
     """See, before anything is asked for, that somebody will do it: now, if the command waits for it."""
-    async with Hands(runtime) as made:
+    async with Hands(runtime, queues) as made:
         await (made.offer() if wait else made.declare())
         yield made
 

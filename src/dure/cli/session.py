@@ -49,7 +49,11 @@ async def runtime(**changes: Any) -> AsyncIterator["Runtime"]:
     """A runtime from the settings, for one short command."""
     from dure.runtime.parts import Runtime
 
-    async with Runtime.open(settings(**changes)) as opened:
+    chosen = settings(**changes)
+    if chosen.imports:
+        # Whatever a command is about, it may ask which intents there are.
+        import_from_here()
+    async with Runtime.open(chosen) as opened:
         yield opened
 
 

@@ -21,9 +21,15 @@ from dure.http.routes import (
     channels,
     handlers,
     health,
+    intent_asks,
+    intent_patterns,
+    intent_policies,
+    intent_requests,
+    intents,
     jobs,
     keys,
     operations,
+    outbox,
     queues,
     releases,
     rollouts,
@@ -79,6 +85,9 @@ def _with_routes() -> FastAPI:
         app.include_router(router)
     for router in (releases.router, rollouts.router, a2a.router):
         app.include_router(router)
+    # What has a word for its address before `/v1/intents/{intent_key}`, which is any word.
+    for routes in (intent_asks, intent_policies, intent_patterns, intent_requests, intents, outbox):
+        app.include_router(routes.router)
     # Apps stand above this layer, so their routes are found by name, as handlers are.
     for module in import_module("dure.apps.registry").http_modules():
         app.include_router(module.router)

@@ -12,6 +12,11 @@ from dure.agents.streaming import Hub
 from dure.agents.tasks import Tasks
 from dure.agents.work import Agents
 from dure.db.pool import Database
+from dure.intents.asking import Asks
+from dure.intents.offering import Offers
+from dure.intents.outbox.store import Outbox
+from dure.intents.patterns import Patterns
+from dure.intents.requests import Intents
 from dure.metrics import Registry
 from dure.queue.admin import Handlers, Queues, Workers
 from dure.queue.client import Client
@@ -19,7 +24,7 @@ from dure.queue.idempotency import Idempotency
 from dure.queue.jobs import Jobs
 from dure.queue.keys import Keys
 from dure.runs.service import Runs
-from dure.runtime.equipment import known_operations
+from dure.runtime.equipment import known_intents, known_operations, known_patterns
 from dure.schedule.backfills import Backfills
 from dure.schedule.holidays import Calendars
 from dure.schedule.service import Schedules
@@ -49,6 +54,11 @@ class Services:
     audit: Audit
     agents: Agents
     tasks: Tasks
+    intents: Intents
+    offers: Offers
+    patterns: Patterns
+    asks: Asks
+    outbox: Outbox
     releases: Releases
     rollouts: Rollouts
     performance: Metrics
@@ -61,7 +71,8 @@ class Services:
     @classmethod
     def of(cls, settings: Settings, database: Database, metrics: Registry, *, host: str | None = None) -> "Services":
         """Make all services over one database."""
-        operations, stopping = known_operations(settings), asyncio.Event()
+        operations, catalogue = known_operations(settings), known_intents(settings)
+        runs, stopping = Runs(database, settings, operations), asyncio.Event()
         return cls(
             settings=settings,
             database=database,
@@ -71,7 +82,7 @@ class Services:
             workers=Workers(database),
             keys=Keys(database),
             idempotency=Idempotency(database),
-            runs=Runs(database, settings, operations),
+            runs=runs,
             schedules=Schedules(database, settings, operations),
             calendars=Calendars(database),
             backfills=Backfills(database),
@@ -81,6 +92,11 @@ class Services:
             audit=Audit(database),
             agents=Agents(database, settings),
             tasks=Tasks(database, settings),
+            intents=Intents(database, settings, catalogue),
+            offers=Offers(database, catalogue),
+            patterns=known_patterns(database, settings, catalogue),
+            asks=Asks(database, runs),
+            outbox=Outbox(database),
             releases=Releases(database),
             rollouts=Rollouts(database),
             performance=Metrics(database),

@@ -9,6 +9,7 @@ from typing import Protocol
 from dure.agents import channels, metrics, rollouts
 from dure.agents.tender import Tender
 from dure.db.pool import Database
+from dure.intents import keeping
 from dure.schedule.ticker import Ticker
 from dure.settings import Settings
 
@@ -27,7 +28,7 @@ class Companions:
     """All of them, started in order and stopped in reverse. Example: `await Companions(database, settings).start()`."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
-        chores = (metrics.roll_up, rollouts.step, channels.tend)
+        chores = (metrics.roll_up, rollouts.step, channels.tend, keeping.prune)
         # Apps stand above this layer, so what they bring along is found by its name.
         services = import_module("dure.apps.registry").services()
         self._all: list[Companion] = [

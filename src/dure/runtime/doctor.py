@@ -174,6 +174,12 @@ async def _executions(patient: Patient) -> Finding:
     return Finding("job_executions", "warn", "job_executions_foreign" if kind else "job_executions_missing")
 
 
+async def _cron(patient: Patient) -> Finding:
+    """The switch of older programs, and how it lives with pg_cron."""
+    whose = (await _rows(patient, "doctor_cron"))[0][0]
+    return Finding("cron", "warn" if whose == "foreign" else "ok", f"cron_{whose}")
+
+
 async def _workers(patient: Patient) -> Finding:
     alive, listening = (await _rows(patient, "doctor_workers", system=True))[0]
     if not alive:
@@ -293,6 +299,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("disk", _disk),
     ("trigram", _trigram),
     ("job_executions", _executions),
+    ("cron", _cron),
     ("keys", _keys),
     ("listener", _listener),
     ("workers", _workers),

@@ -8,6 +8,10 @@ from importlib import import_module
 
 from dure.agents import gathering
 from dure.db.pool import Database
+from dure.intents import running, switching
+from dure.intents.catalogue import Catalogue
+from dure.intents.outbox import sending
+from dure.intents.patterns import Patterns
 from dure.notices.handlers import deliver
 from dure.queue.registry import Registry
 from dure.runs.declaring import declare_operations
@@ -27,12 +31,32 @@ async def equip(database: Database, settings: Settings, registry: Registry | Non
     await declare_operations(database, Operations.build(settings.imports))
     apps = import_module("dure.apps.registry")
     registry.add_entries(apps.HANDLERS)
-    for one in [deliver, *handlers(database, settings, operations), *gathering.handlers(database)]:
+    intents = known_intents(settings)
+    registry.add_entries(intents.entries())
+    for one in [
+        deliver,
+        *handlers(database, settings, operations),
+        *gathering.handlers(database),
+        *running.handlers(intents),
+        *sending.handlers(),
+        *switching.handlers(database),
+    ]:
         registry.add(one)
     schedules = Schedules(database, settings, operations)
     for module in apps.schedule_modules():
         await module.ensure(schedules)
     return registry
+
+
+def known_intents(settings: Settings) -> Catalogue:
+    """Answer the intents of the settings' modules and of the apps."""
+    return Catalogue.build(settings.imports, import_module("dure.apps.registry").intents())
+
+
+def known_patterns(database: Database, settings: Settings, catalogue: Catalogue) -> Patterns:
+    """Answer what finds the intents of a catalogue by sentences, with the words and names of the apps."""
+    apps = import_module("dure.apps.registry")
+    return Patterns(database, settings, catalogue, apps.glossary(), apps.mentions(database))
 
 
 def known_operations(settings: Settings) -> Operations:

@@ -20,6 +20,11 @@ from dure.db import embedded
 from dure.db.migrate import migrate
 from dure.db.pool import Database
 from dure.errors import DureError
+from dure.intents.catalogue import Catalogue
+from dure.intents.offering import Offers
+from dure.intents.outbox.store import Outbox
+from dure.intents.patterns import Patterns
+from dure.intents.requests import Intents
 from dure.metrics import Registry as Metrics
 from dure.queue.admin import Handlers, Queues, Workers
 from dure.queue.client import Client
@@ -30,7 +35,7 @@ from dure.queue.worker import Worker
 from dure.runs.operation import Operations
 from dure.runs.service import Runs
 from dure.runtime.companions import Companions
-from dure.runtime.equipment import equip, known_operations
+from dure.runtime.equipment import equip, known_intents, known_operations, known_patterns
 from dure.runtime.web import HttpServer, bind
 from dure.schedule.backfills import Backfills
 from dure.schedule.holidays import Calendars
@@ -111,6 +116,31 @@ class Runtime:
     def operations(self) -> Operations:
         """The operations that the settings name and the apps have."""
         return known_operations(self.settings)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The intents that the settings name and the apps have."""
+        return known_intents(self.settings)
+
+    @cached_property
+    def intents(self) -> Intents:
+        """What is asked for."""
+        return Intents(self.database, self.settings, self.catalogue)
+
+    @cached_property
+    def offers(self) -> Offers:
+        """What may be asked for."""
+        return Offers(self.database, self.catalogue)
+
+    @cached_property
+    def patterns(self) -> Patterns:
+        """What sentences ask for."""
+        return known_patterns(self.database, self.settings, self.catalogue)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """Messages to people outside."""
+        return Outbox(self.database)
 
     async def _start(self, stack: AsyncExitStack) -> None:
         wants_worker, wants_http, wants_migrate = self._wants

@@ -1,5 +1,5 @@
 -- What would go with the schema dure and is not Dure's: views, foreign keys, triggers, defaults, policies and functions of
--- others that use something in it. Extensions' and Dure's own views in public are none.
+-- others that use something in it. Extensions' and Dure's own views, in public and in the schema cron that is its own, are none.
 with inside as (
     select 'pg_class'::regclass as classid, oid from pg_catalog.pg_class where relnamespace = 'dure'::regnamespace
     union all select 'pg_proc'::regclass, oid from pg_catalog.pg_proc where pronamespace = 'dure'::regnamespace
@@ -25,5 +25,6 @@ where coalesce(c.relnamespace, u.function_schema) is distinct from 'dure'::regna
            and (obj_description(c.oid, 'pg_class') = 'Dure: a view for older programs.'
                 or exists (select from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid
                            where t.tgrelid = c.oid and p.pronamespace = 'dure'::regnamespace)), false)
+  and not coalesce(c.relkind = 'v' and obj_description(c.relnamespace, 'pg_namespace') = 'Dure: views for older programs.', false)
   and c.relkind is distinct from 't'
 order by 1

@@ -1,0 +1,1 @@
+"""An academy, run by what its staff say: students, guardians, classes, attendance, invoices, notices, reports."""

@@ -1,0 +1,1 @@
+"""What students are charged, what they paid, and what is still owed."""

@@ -1,0 +1,1 @@
+"""What guardians are told, and what became of it."""

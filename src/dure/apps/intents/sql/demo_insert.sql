@@ -1,0 +1,2 @@
+-- A row of the example.
+insert into {table} ({columns}) values ({values})

@@ -1,0 +1,1 @@
+"""Students: who they are, who they belong to, whether they are here."""

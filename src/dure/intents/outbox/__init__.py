@@ -1,0 +1,1 @@
+"""The outbox: messages to people outside, planned before they are sent, sent once, and never "sent" before they are."""

@@ -191,8 +191,14 @@ def print_request(request: "Request") -> None:
             output.note(say("intents.approve_next", id=request.id))
         case "partial" | "failed":
             output.note(say("intents.retry_next", id=request.id))
-        case "completed" if request.run_id is not None:
+        case "completed" if _can_be_undone(request):
             output.note(say("intents.undo_next", id=request.run_id))
+
+
+def _can_be_undone(request: "Request") -> bool:
+    """Whether a run of it changed anything: one that found nothing to do has no way back."""
+    result = request.result
+    return request.run_id is not None and isinstance(result, dict) and result.get("state") in ("applied", "partial")
 
 
 def print_targets(page: "Page[dict[str, Any]]") -> None:

@@ -33,7 +33,8 @@ POLL_S = 0.05
 WORKER_LEASE_S = 15.0
 PARENT = "orchestrator-1"
 WORDS = ("refund", "free", "card")
-SEARCH_S = 1.5
+SEARCH_S = 3.0
+"""Long enough that one is still in hand when it is to be killed, on a slow machine too."""
 ANSWER_S = 0.1
 KILLED_AFTER_S = 0.4
 AT_ONCE = 6

@@ -40,7 +40,7 @@ async def test_one_of_each_form(database: Database, monkeypatch: pytest.MonkeyPa
     catalogue = Catalogue(marked=classes)
     assert [declared.key for declared in catalogue] == KEYS
     await rows(database, (FOLDER / "lockers.sql").read_text(encoding="utf-8"))
-    await rows(database, "update locker set tenant_id = %s", [TENANT])
+    await rows(database, "update public.locker set tenant_id = %s", [TENANT])
     await allow(database, "school.*")
     operations = Operations([module.FreeThem])
     await declare_operations(database, operations)
@@ -78,7 +78,7 @@ async def test_one_of_each_form(database: Database, monkeypatch: pytest.MonkeyPa
         await until(is_back)
     finally:
         await worker.stop(0)
-    assert await rows(database, "select number from locker where holder is null") == [(5,)]
+    assert await rows(database, "select number from public.locker where holder is null") == [(5,)]
 
 
 @pytest.mark.parametrize("page", ["README.md", "README.ko.md"])

@@ -10,9 +10,9 @@ from dure.intents import Changed, Outgoing, Skip, Target, intent
 
 LOCKERS = dure.Table("public.locker")
 
-FREE = "select number from locker where tenant_id = %(tenant)s and holder is null order by number"
+FREE = "select number from public.locker where tenant_id = %(tenant)s and holder is null order by number"
 LATE = """
-select number, holder, phone, paid_until from locker
+select number, holder, phone, paid_until from public.locker
 where tenant_id = %(tenant)s and paid_until < %(day)s and (%(number)s::int is null or number = %(number)s)
 order by number
 """

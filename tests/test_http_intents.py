@@ -357,3 +357,11 @@ class TestTheOutbox:
             problem(await other.post(f"/v1/intents/requests/{made['id']}/cancel"), 404, "not_found")
             assert (await other.get("/v1/intents/requests")).json()["items"] == []
             assert (await other.post(DOUBLE)).json()["id"] != made["id"]
+
+
+async def test_reading_patterns_makes_none(web):
+    async with web.client(await web.key("viewer", "acme")) as http:
+        assert (await http.get("/v1/intents/patterns")).json()["items"] == []
+    async with web.engine.database.system_tx() as tx:
+        row = await (await tx.execute("select count(*) from dure.intent_pattern")).fetchone()
+    assert row == (0,)

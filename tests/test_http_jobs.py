@@ -417,7 +417,6 @@ async def make_intent(web):
     services, kim = web.services, Principal("kim", "admin", "acme")
     await services.intents.policies.set("acme", Policy("*", True), actor="kim")
     request = await services.intents.submit("acme", "attendance.get.late", {}, kim)
-    await services.patterns.seed()
     pattern = await services.patterns.learn("acme", "who was not in time", request.key, actor="kim")
     async with web.engine.database.system_tx() as tx:
         message_id, _ = await put(tx, "acme", Outgoing(channel="sms", to="+820000", body="hello"))

@@ -304,3 +304,22 @@ async def test_what_is_old_is_removed_and_what_waits_stays(database):
     found = {request.key for request in (await intents_of(database).list(TENANT)).items}
     assert found == {"test.exec.rename", "test.get.double"}
     assert (await intents_of(database).get(TENANT, fresh.id)).is_new
+
+
+async def test_a_hundred_thousand_targets_and_one_too_many(database):
+    """Found in a stream and asked for in one transaction: all, or none where there are more than the limit."""
+    await allow(database)
+    request = await submit(database, "test.exec.each", {"good": 100_000})
+    too_many = await submit(database, "test.exec.each", {"good": 100_001})
+    # They wait: what is looked at is that they are all there.
+    await rows(database, "update dure.handler set paused_at = dure.now() where handler = 'dure.intent.target'")
+    async with working(database):
+        found = await ended(database, too_many, patience_s=90)
+        assert (found.state, found.error) == ("failed", "test.exec.each has more than 100000 targets")
+        counted = "select count(*) from dure.job where parent_id = %s"
+        waits = "select from dure.job where id = %s and state = 'pending' and blocked_by = 100000"
+        await until(lambda: rows(database, waits, [request.job_id]), patience_s=90)
+        assert await one(database, counted, [request.job_id]) == 100_000
+        assert await one(database, counted, [too_many.job_id]) == 0
+    await intents_of(database).cancel(TENANT, request.id, KIM, reason="enough")
+    assert await one(database, "select count(*) from dure.job where state = 'pending'") == 0

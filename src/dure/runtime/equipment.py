@@ -45,6 +45,8 @@ async def equip(database: Database, settings: Settings, registry: Registry | Non
     schedules = Schedules(database, settings, operations)
     for module in apps.schedule_modules():
         await module.ensure(schedules)
+    # Here, and not when somebody first reads them: a GET changes nothing.
+    await known_patterns(database, settings, intents).seed()
     return registry
 
 

@@ -113,7 +113,6 @@ class Patterns:
         cursor: str | None = None,
     ) -> Page[KnownPattern]:
         """Answer the patterns that hold for a tenant, newest first; `holding` is a part of their words."""
-        await self._seed_once()
         limit = max(1, min(limit, PAGE_MAX))
         async with self._database.system_tx() as tx:
             found = await learning.list_on(
